@@ -40,3 +40,232 @@ process.
 The process ends with status 0 after ``shutdown`` and when standard input closes, which is how it notices that its host
 has died. Any other end without an event is a crash.
 """
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pgt import __version__
+from pgt.errors import Cancelled, CheckpointError, DeviceError, InputError, PGTError
+
+if TYPE_CHECKING:
+    from pgt.propagation.engine import Progress, PropagationResult
+
+PROTOCOL_VERSION = 1
+CANCEL_GRACE_SECONDS = 0.5
+EXIT_CANCELLED = 75
+
+Request = dict[str, Any]
+
+
+class EventWriter:
+    """Standard output, owned by the protocol alone. Any thread may send."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    @classmethod
+    def owning_standard_output(cls) -> EventWriter:
+        """Take standard output away from everyone else, C libraries included, who write to standard error."""
+        stream = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        return cls(stream)
+
+    def send(self, identifier: str | None, event: str, **fields: Any) -> None:
+        """Send one event, whole and at once; to a host that is gone it is not sent."""
+        line = json.dumps({"id": identifier, "event": event, **fields})
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (BrokenPipeError, ValueError):
+                os._exit(0)
+
+
+@dataclass(eq=False)
+class Job:
+    """A propagation that was asked for."""
+
+    identifier: str
+    folder: Path
+    previous: str | None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class Worker:
+    """Runs jobs one at a time on the calling thread while another thread listens."""
+
+    def __init__(self, requests: TextIO, events: EventWriter) -> None:
+        self._requests = requests
+        self._events = events
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._unfinished: dict[str, Job] = {}
+        self._running: Job | None = None
+        self._lock = threading.Lock()
+        self._newest: tuple[str, PropagationResult] | None = None
+
+    def run(self) -> None:
+        """Work until shutdown or the end of the requests."""
+        self._events.send(None, "ready", protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+        threading.Thread(target=self._listen, name="requests", daemon=True).start()
+        while (job := self._queue.get()) is not None:
+            with self._lock:
+                self._running = job
+            ending = self._end_of(job)
+            with self._lock:
+                self._running = None
+                still_open = self._unfinished.pop(job.identifier, None) is not None
+            if still_open:
+                ending()
+
+    # --- the listening thread
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            if line.strip():
+                self._receive(line)
+        self._leave(exit_status=0)
+
+    def _receive(self, line: str) -> None:
+        identifier = None
+        try:
+            request = json.loads(line)
+            identifier = request.get("id")
+            command = {
+                "ping": self._ping,
+                "propagate": self._propagate,
+                "cancel": self._cancel,
+                "shutdown": self._shutdown,
+            }[request["command"]]
+            command(request)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            sentence = f"The worker does not understand the request {line.strip()[:200]!r}."
+            self._events.send(identifier, "error", kind="protocol", message=sentence, details=repr(error))
+
+    def _ping(self, request: Request) -> None:
+        running = self._running
+        self._events.send(request["id"], "pong", running=running.identifier if running else None)
+
+    def _propagate(self, request: Request) -> None:
+        job = Job(request["id"], Path(request["job"]), request.get("previous"))
+        with self._lock:
+            if job.identifier in self._unfinished:
+                raise ValueError(f"the id {job.identifier!r} is taken")
+            self._unfinished[job.identifier] = job
+        self._queue.put(job)
+
+    def _cancel(self, request: Request) -> None:
+        with self._lock:
+            job = self._unfinished.get(request["target"])
+            if job is None:
+                return
+            job.cancelled.set()
+            waiting = job is not self._running
+            if waiting:
+                del self._unfinished[job.identifier]
+        if waiting:
+            self._events.send(job.identifier, "cancelled", exiting=False)
+        else:
+            timer = threading.Timer(CANCEL_GRACE_SECONDS, self._abandon, [job])
+            timer.daemon = True
+            timer.start()
+
+    def _abandon(self, job: Job) -> None:
+        """End a cancelled job that did not stop by itself, and the process with it."""
+        with self._lock:
+            if self._unfinished.pop(job.identifier, None) is None:
+                return
+        self._events.send(job.identifier, "cancelled", exiting=True)
+        self._leave(EXIT_CANCELLED)
+
+    def _shutdown(self, request: Request) -> None:
+        self._leave(exit_status=0)
+
+    def _leave(self, exit_status: int) -> None:
+        """End the process at once: nothing in here outlives it, and a computation cannot be waited for."""
+        os._exit(exit_status)
+
+    # --- the computing thread
+
+    def _end_of(self, job: Job) -> Callable[[], None]:
+        """Run a job and return what reports its end."""
+        identifier, send = job.identifier, self._events.send
+
+        def failed(kind: str, message: str) -> Callable[[], None]:
+            details = traceback.format_exc()
+            return lambda: send(identifier, "error", kind=kind, message=message, details=details)
+
+        try:
+            self._compute(job)
+        except Cancelled:
+            return lambda: send(identifier, "cancelled", exiting=False)
+        except PGTError as error:
+            return failed(_kind(error), str(error))
+        except MemoryError:
+            return failed("memory", "There is not enough memory to propagate in this volume.")
+        except Exception as error:
+            return failed("internal", f"Propagation failed: {type(error).__name__}: {error}")
+        return lambda: send(identifier, "result", job=str(job.folder))
+
+    def _compute(self, job: Job) -> None:
+        if job.cancelled.is_set():
+            raise Cancelled
+        from pgt.jobs import read_job, write_result
+        from pgt.propagation.engine import propagate
+
+        def report(progress: Progress) -> None:
+            self._events.send(
+                job.identifier,
+                "progress",
+                done=progress.done,
+                total=progress.total,
+                seconds=progress.seconds,
+                message=progress.message,
+            )
+
+        volume, annotation, settings = read_job(job.folder)
+        result = propagate(
+            volume,
+            annotation,
+            settings,
+            progress=report,
+            cancelled=job.cancelled.is_set,
+            previous=self._result_of(job.previous),
+        )
+        write_result(job.folder, result)
+        self._newest = (job.identifier, result)
+
+    def _result_of(self, identifier: str | None) -> PropagationResult | None:
+        if identifier is None or self._newest is None or self._newest[0] != identifier:
+            return None
+        return self._newest[1]
+
+
+def _kind(error: PGTError) -> str:
+    kinds = {InputError: "input", CheckpointError: "checkpoint", DeviceError: "device"}
+    return next((kind for type_, kind in kinds.items() if isinstance(error, type_)), "internal")
+
+
+def main() -> None:
+    """Serve one host until it has had enough."""
+    events = EventWriter.owning_standard_output()
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
+    os.close(devnull)
+    Worker(requests, events).run()
+
+
+if __name__ == "__main__":
+    main()
