@@ -1,7 +1,8 @@
 """Job folders: how a propagation and its result travel between a host and the worker.
 
-The host writes ``job.json`` and its arrays, the worker adds ``result.json`` and its own. Arrays are ``.npy`` files
-[i, j, k] that hold numbers only (``allow_pickle=False``); everything else is JSON. Both files carry `SCHEMA`.
+The host writes ``job.json`` and its arrays, the worker adds ``result.json`` and its own. Arrays are
+``.npy`` files [i, j, k] that hold numbers only (``allow_pickle=False``); everything else is JSON. Both
+files carry `SCHEMA`.
 
 ``job.json``::
 
@@ -11,7 +12,8 @@ The host writes ``job.json`` and its arrays, the worker adds ``result.json`` and
      "slices": {"<label value>": {"<axis 0..2>": [annotated slice indices]}},
      "settings": {fields of PropagationSettings; those left out keep their defaults}}
 
-``result.json``: the fields of `PropagationResult`, with ``"labels"`` and ``"uncertainty"`` naming their array files.
+``result.json``: the fields of `PropagationResult`, with ``"labels"`` and ``"uncertainty"`` naming their
+array files.
 """
 
 from __future__ import annotations
