@@ -39,21 +39,24 @@ def signed_distance(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> ND
     half_voxel = 0.5 * min(spacing)
     inside = distance_transform_edt(mask, sampling=spacing)
     outside = distance_transform_edt(~mask, sampling=spacing)
-    return np.where(mask, inside - half_voxel, half_voxel - outside).astype(np.float32)
+    distance: NDArray[np.float32] = np.where(mask, inside - half_voxel, half_voxel - outside).astype(
+        np.float32
+    )
+    return distance
 
 
 class ShapeInterpolator:
     """The signed distance of a structure on any slice, from the slices that were annotated.
 
-    Between two annotated slices the signed distance is interpolated linearly. Towards an annotated-empty slice
-    the shape shrinks evenly and is gone half-way. Before the first and after the last annotated slice it shrinks
-    evenly too, and is gone after the smaller of
+    Between two annotated slices the signed distance is interpolated linearly. Towards an annotated-empty
+    slice the shape shrinks evenly and is gone half-way. Before the first and after the last annotated slice it
+    shrinks evenly too, and is gone after the smaller of
       - the radius of the largest circle that fits in that slice, and
       - half the gap to the nearest other annotated slice.
     An annotated-empty slice is never crossed. Annotated slices return their own signed distance.
 
-    Distance maps are computed when first needed, in the box around all masks, and kept; outside of that box they
-    go on falling by the distance to it.
+    Distance maps are computed when first needed, in the box around all masks, and kept; outside of that box
+    they go on falling by the distance to it.
     """
 
     def __init__(
@@ -125,7 +128,7 @@ class ShapeInterpolator:
     def _shrunk(self, index: int, fraction: float) -> NDArray[np.float32]:
         """The annotated slice shrunk evenly; nothing is left of it at a fraction of 1."""
         distance = self._annotated_distance(index)
-        return distance - np.float32(fraction) * distance.max()
+        return distance - np.float32(fraction * float(distance.max()))
 
     def _is_empty(self, index: int) -> bool:
         return not self._masks[index].any()
@@ -149,7 +152,8 @@ class ShapeInterpolator:
             for (low, high), size, spacing in zip(margins, self.shape, self.spacing, strict=True)
         ]
         away = np.hypot(steps[0][:, None], steps[1][None, :]).astype(np.float32)
-        return np.pad(distance, margins, mode="edge") - away
+        extended: NDArray[np.float32] = np.pad(distance, margins, mode="edge") - away
+        return extended
 
 
 def interpolate_shape(
