@@ -43,7 +43,9 @@ class Outcome:
 def engine_lacking() -> str | None:
     if imports("slicer"):
         return None
-    return "slicer-core does not load; it has wheels for CPython 3.10 to 3.13 on Linux and Windows x86-64 and macOS"
+    return (
+        "slicer-core does not load; it has wheels for CPython 3.10 to 3.13 on x86-64 Linux, Windows and macOS"
+    )
 
 
 def qt_lacking() -> str | None:

@@ -44,7 +44,16 @@ def main() -> int:
         return 2
     if wants_cpu_torch():
         # Torch alone from here: on Linux the general index offers the CUDA build, gigabytes larger.
-        pip(python, "--no-deps", "--retries=1", "--index-url", CPU_TORCH_INDEX, "torch", quiet_failure=True)
+        pip(
+            python,
+            "--no-deps",
+            "--retries=1",
+            "--timeout=20",
+            "--index-url",
+            CPU_TORCH_INDEX,
+            "torch",
+            quiet_failure=True,
+        )
     if not pip(python, "--editable", f"{PROJECT}[dev]"):
         return 1
     for part in OPTIONAL_PARTS:
@@ -82,8 +91,7 @@ def pip(python: Path, *arguments: str, quiet_failure: bool = False) -> bool:
         "--constraint",
         str(PROJECT / "constraints.txt"),
     ]
-    shown = " ".join(argument for argument in arguments if not argument.startswith("--"))
-    print(f"pip install {shown}", flush=True)
+    print(f"pip install {arguments[-1]}", flush=True)
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     stderr = subprocess.DEVNULL if quiet_failure else None
     return subprocess.run([*command, *arguments], env=environment, stderr=stderr, check=False).returncode == 0
