@@ -14,9 +14,6 @@ from PIL import Image, ImageDraw
 PROJECT = Path(__file__).resolve().parent.parent
 MODULE_ICON = PROJECT / "PGTToolkit" / "Resources" / "Icons" / "PGTAnnotate.png"
 ICONS = (PROJECT / "Resources" / "PGTToolkit.png", MODULE_ICON)
-    PROJECT / "Resources" / "PGTToolkit.png",
-    PROJECT / "PGTToolkit" / "Resources" / "Icons" / "PGTAnnotate.png",
-)
 
 SIZE = 128
 OVERSAMPLING = 8
