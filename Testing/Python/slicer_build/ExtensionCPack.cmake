@@ -1,0 +1,5 @@
+foreach(name README LICENSE)
+  if(NOT EXISTS "${EXTENSION_${name}_FILE}")
+    message(FATAL_ERROR "EXTENSION_${name}_FILE does not exist: ${EXTENSION_${name}_FILE}")
+  endif()
+endforeach()
