@@ -111,6 +111,20 @@ class Geometry:
             strength[:, axis] = -1
         return sorted(chosen)
 
+    def turn_to(self, orientation: str) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+        """How to reach another orientation: the order of axes to take, then the new axes to flip.
+
+        Args:
+            orientation: three letters, one of each of R/L, A/P and S/I, such as ``"LPS"``.
+        """
+        wanted = [_coordinate(letter) for letter in orientation.upper()]
+        if sorted(coordinate for coordinate, _ in wanted) != [0, 1, 2]:
+            raise InputError(f"{orientation!r} is no orientation; an example is 'RAS'.")
+        axis_of = {coordinate: (axis, sign) for axis, coordinate, sign in self._nearest_coordinates()}
+        i, j, k = (axis_of[coordinate][0] for coordinate, _ in wanted)
+        flips = [n for n, (coordinate, sign) in enumerate(wanted) if axis_of[coordinate][1] * sign < 0]
+        return (i, j, k), tuple(flips)
+
     def flipped(self, axis: int) -> Geometry:
         """The same places with the voxels along ``axis`` counted from the other end."""
         last = np.zeros(4)
@@ -158,6 +172,13 @@ class Geometry:
         if np.any(turned * self.spacing * sizes > slack):
             differences.append(f"direction {_axes(self.direction)} against {_axes(other.direction)}")
         return ", ".join(differences) or None
+
+
+def _coordinate(letter: str) -> tuple[int, int]:
+    """RAS coordinate and sign of an anatomical letter; coordinate -1 for any other letter."""
+    if letter in _POSITIVE_LETTERS:
+        return _POSITIVE_LETTERS.index(letter), 1
+    return _NEGATIVE_LETTERS.find(letter), -1
 
 
 def _shape(sizes: Sequence[int]) -> Shape:

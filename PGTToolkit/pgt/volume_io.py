@@ -1,50 +1,255 @@
-"""Reading and writing images and label maps: NIfTI, NRRD, ``.seg.nrrd``, MetaImage, DICOM series folders."""
+"""Reading and writing images and label maps.
+
+NIfTI (``.nii``, ``.nii.gz``), NRRD (``.nrrd``, ``.nhdr``, and ``.seg.nrrd`` with Slicer's segments),
+MetaImage (``.mha``, ``.mhd``) and, for reading images, a folder with one DICOM series.
+
+NRRD and MetaImage give the geometry back to the last digit. NIfTI keeps it in float32: directions and
+spacing come back within 1e-7 of their size, the origin within 1e-4 mm at 1 m from the scanner's centre, and
+what was read from NIfTI is written to NIfTI without further loss.
+"""
 
 from __future__ import annotations
 
+import logging
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
+from pgt.dicom_series import is_dicom, read_series, series_geometry
 from pgt.errors import InputError, OutputError
-from pgt.itk_images import geometry_of, image_of, voxels_of
+from pgt.file_integrity import check_complete
+from pgt.geometry import Geometry
+from pgt.itk_images import geometry_of, image_of, quiet_libraries, voxels_of
+from pgt.output_files import whole_file
+from pgt.resampling import placed_on
+from pgt.segmentation_nrrd import (
+    has_segments,
+    merged_layers,
+    metadata_of,
+    reference_geometry,
+    stored_segments,
+)
 from pgt.volume import LabelMap, Volume
+
+READABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+WRITABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
+
+_log = logging.getLogger(__name__)
+
+_LABEL_TYPES = (np.uint8, np.uint16, np.uint32)
 
 
 def read_volume(path: str | Path) -> Volume:
-    """Read an image."""
-    image = _read(Path(path))
-    return Volume(voxels_of(image), geometry_of(image))
+    """Read a scalar image.
+
+    Args:
+        path: an image file, or a folder that holds one DICOM series.
+
+    Returns:
+        The image in the type that the file stores, rescale slopes of DICOM and NIfTI applied. NaN becomes
+        the smallest finite value and an infinite voxel the smallest or largest, with a logged warning.
+
+    Raises:
+        InputError: the path is missing, damaged, truncated, of an unknown format, 2D, 4D or in colour.
+    """
+    path = Path(path)
+    if is_dicom(path):
+        volume = read_series(path)
+        return Volume(_finite(path, volume.voxels), volume.geometry)
+    image = _read_image(path)
+    _refuse_vectors(path, image)
+    return Volume(_finite(path, voxels_of(image)), geometry_of(image))
+
+
+def read_geometry(path: str | Path) -> Geometry:
+    """The geometry of an image, from the header alone where the format allows it."""
+    path = Path(path)
+    if is_dicom(path):
+        return series_geometry(path)
+    _check_readable(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with quiet_libraries():
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(_reading_failed(path, error)) from error
+    if reader.GetDimension() != 3:
+        return geometry_of(_read_image(path))
+    return _named(path, reader)
 
 
 def read_label_map(path: str | Path) -> LabelMap:
-    """Read a label map."""
-    image = _read(Path(path))
-    voxels = voxels_of(image)
-    if not np.issubdtype(voxels.dtype, np.integer):
-        voxels = np.rint(voxels).astype(np.int32)
-    return LabelMap.from_voxels(voxels, geometry_of(image))
+    """Read a label map, with Slicer's segments where the file has them.
+
+    A ``.seg.nrrd`` that Slicer cropped to its segments comes back on the geometry it was drawn on. Segments
+    in several layers become one label map if they do not overlap; where two layers use the same value, the
+    segments are numbered from 1 in their order.
+
+    Args:
+        path: an image file.
+
+    Returns:
+        Labels in the smallest unsigned integer type that holds them.
+
+    Raises:
+        InputError: as :func:`read_volume`; or the file holds fractions or negative numbers, or its segments
+            overlap.
+    """
+    path = Path(path)
+    if is_dicom(path):
+        raise InputError(f"{path} is DICOM; a label map must be a NIfTI, NRRD or MetaImage file.")
+    image = _read_image(path)
+    metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
+    if has_segments(metadata):
+        return _read_segmentation(path, image, metadata)
+    _refuse_vectors(path, image)
+    return LabelMap.from_voxels(_labels(path, voxels_of(image)), _named(path, image))
 
 
 def write_volume(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
-    """Write an image."""
-    _write(image_of(volume.voxels, volume.geometry), Path(path), overwrite)
+    """Write an image, whole or not at all.
+
+    Args:
+        volume: the image; its number type is kept (bool becomes uint8, float16 float32).
+        path: the suffix chooses the format, see ``WRITABLE_SUFFIXES``.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: the file exists, the folder is missing, the disk is full, or the suffix is unknown.
+    """
+    _write_image(image_of(volume.voxels, volume.geometry), Path(path), overwrite)
 
 
 def write_label_map(label_map: LabelMap, path: str | Path, overwrite: bool = False) -> None:
-    """Write a label map."""
-    _write(image_of(label_map.voxels, label_map.geometry), Path(path), overwrite)
+    """Write a label map, whole or not at all, in the smallest unsigned type that holds it.
+
+    A NRRD file keeps names, colours and terminology of the segments so that 3D Slicer shows them; give it a
+    name ending in ``.seg.nrrd`` for Slicer to know. Other formats keep the label values alone.
+
+    Raises:
+        OutputError: as :func:`write_volume`.
+    """
+    path = Path(path)
+    image = image_of(_labels(path, label_map.voxels), label_map.geometry)
+    if path.name.lower().endswith(".nrrd"):
+        for key, value in metadata_of(label_map).items():
+            image.SetMetaData(key, value)
+    _write_image(image, path, overwrite)
 
 
-def _read(path: Path) -> sitk.Image:
+def _read_image(path: Path) -> sitk.Image:
+    """A 3D image; a last axis of size one, as for a series with one time point, is dropped."""
+    _check_readable(path)
     try:
-        return sitk.ReadImage(str(path))
+        with quiet_libraries():
+            image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path} cannot be read.") from error
+        raise InputError(_reading_failed(path, error)) from error
+    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
+    if image.GetDimension() != 3:
+        kind = "a single 2D image" if image.GetDimension() == 2 else f"{image.GetDimension()}D"
+        raise InputError(f"{path} is {kind} (size {'x'.join(map(str, image.GetSize()))}), not a 3D volume.")
+    _named(path, image)
+    return image
 
 
-def _write(image: sitk.Image, path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already.")
-    sitk.WriteImage(image, str(path), useCompression=True)
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    if not path.name.lower().endswith(READABLE_SUFFIXES):
+        raise InputError(
+            f"{path} is of an unknown format; known are {', '.join(READABLE_SUFFIXES)} and DICOM."
+        )
+    try:
+        check_complete(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+
+
+def _reading_failed(path: Path, error: RuntimeError) -> str:
+    text = str(error)
+    if "orthonormal" in text:
+        return f"{path} has axes that are not perpendicular (sheared, or a tilted CT gantry)."
+    if re.search(r"expected .* but received|got only|hit end", text):
+        return f"{path} is truncated."
+    return f"{path} is damaged, or not of the format that its name says."
+
+
+def _named(path: Path, image: Any) -> Geometry:
+    """The geometry of an image or reader; an error names the file."""
+    try:
+        return geometry_of(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _refuse_vectors(path: Path, image: sitk.Image) -> None:
+    components = image.GetNumberOfComponentsPerPixel()
+    if components > 1 or "complex" in image.GetPixelIDTypeAsString():
+        kind = "complex numbers" if components == 1 else f"{components} values a voxel (colour or vectors)"
+        raise InputError(f"{path} holds {kind}; a scalar image is needed.")
+
+
+def _finite(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
+    """The voxels with NaN and infinities replaced by finite values of the image."""
+    if not np.issubdtype(voxels.dtype, np.floating):
+        return voxels
+    finite = np.isfinite(voxels)
+    bad = voxels.size - int(np.count_nonzero(finite))
+    if not bad:
+        return voxels
+    if bad == voxels.size:
+        raise InputError(f"{path} holds no finite number.")
+    smallest, largest = voxels[finite].min(), voxels[finite].max()
+    # No file name: logs must not hold what may be a patient's name.
+    _log.warning("%d NaN or infinite voxels of an image were replaced by finite ones.", bad)
+    return np.nan_to_num(voxels, copy=False, nan=smallest, posinf=largest, neginf=smallest)
+
+
+def _labels(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
+    """Whole, non-negative numbers in the smallest unsigned type."""
+    if not np.issubdtype(voxels.dtype, np.integer) and not all(
+        np.array_equal(plane, np.rint(plane)) for plane in voxels.T
+    ):
+        raise InputError(f"{path} is no label map: it holds numbers that are not whole.")
+    smallest, largest = voxels.min(), voxels.max()
+    if smallest < 0:
+        raise InputError(f"{path} is no label map: it holds negative values (down to {smallest:g}).")
+    for label_type in _LABEL_TYPES:
+        if largest <= np.iinfo(label_type).max:
+            return voxels.astype(label_type, copy=False)
+    raise InputError(f"{path} is no label map: it holds values up to {largest:g}.")
+
+
+def _read_segmentation(path: Path, image: sitk.Image, metadata: Mapping[str, str]) -> LabelMap:
+    layers = sitk.GetArrayFromImage(image)
+    if image.GetNumberOfComponentsPerPixel() == 1:
+        layers = layers[..., np.newaxis]
+    try:
+        voxels, segments = merged_layers(
+            tuple(_labels(path, layers[..., n].T) for n in range(layers.shape[-1])), stored_segments(metadata)
+        )
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error}.") from error
+    label_map = LabelMap(voxels, geometry_of(image), segments)
+    drawn_on = reference_geometry(metadata)
+    return (placed_on(label_map, drawn_on) if drawn_on else None) or label_map
+
+
+def _write_image(image: sitk.Image, path: Path, overwrite: bool) -> None:
+    if not path.name.lower().endswith(WRITABLE_SUFFIXES):
+        raise OutputError(f"{path} cannot be written: its name must end in {', '.join(WRITABLE_SUFFIXES)}.")
+    with whole_file(path, overwrite) as beside:
+        try:
+            with quiet_libraries():
+                sitk.WriteImage(image, str(beside), useCompression=True)
+            check_complete(beside)  # on a full disk SimpleITK writes half a NIfTI file and says nothing
+        except (RuntimeError, InputError) as error:
+            raise OutputError(f"{path} cannot be written: the disk is full or does not answer.") from error

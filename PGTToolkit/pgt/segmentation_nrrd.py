@@ -1,0 +1,180 @@
+"""The metadata that 3D Slicer keeps in a ``.seg.nrrd`` file: names, colours, layers and terminology.
+
+Slicer stores segments that do not overlap in one layer and spreads others over several. Entries are text,
+``Segment<n>_<entry>`` for the n-th segment and ``Segmentation_<entry>`` for the whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgt.errors import InputError
+from pgt.geometry import Geometry
+from pgt.volume import LabelMap, Segment, color_of_value, values_present
+
+_EMPTY_EXTENT = "0 -1 0 -1 0 -1"
+_TERMINOLOGY_TAG = "TerminologyEntry"
+_REFERENCE_GEOMETRY = re.compile(r"Reference image geometry\|([^|]*)\|")
+
+
+@dataclass(frozen=True)
+class StoredSegment:
+    """A segment of the file: what it is, and the layer that its voxels are in."""
+
+    segment: Segment
+    layer: int
+
+
+def has_segments(metadata: Mapping[str, str]) -> bool:
+    """Whether a NRRD file's metadata describe segments."""
+    return "Segment0_ID" in metadata
+
+
+def stored_segments(metadata: Mapping[str, str]) -> tuple[StoredSegment, ...]:
+    """The segments of a file in their order.
+
+    Raises:
+        InputError: an entry is no number where one is needed.
+    """
+    segments: list[StoredSegment] = []
+    while f"Segment{len(segments)}_ID" in metadata:
+        prefix = f"Segment{len(segments)}_"
+        entries = {key[len(prefix) :]: value for key, value in metadata.items() if key.startswith(prefix)}
+        try:
+            segments.append(_stored_segment(entries, number=len(segments)))
+        except ValueError as error:
+            raise InputError(f"segment {len(segments)} has a value that is no number") from error
+    return tuple(segments)
+
+
+def _stored_segment(entries: Mapping[str, str], number: int) -> StoredSegment:
+    # Files from before Slicer 4.11 hold one layer for each segment and name neither layer nor value.
+    value = int(entries.get("LabelValue", "1"))
+    color = color_of_value(number + 1)
+    if entries.get("Color"):
+        red, green, blue = (float(part) for part in entries["Color"].split())
+        color = (red, green, blue)
+    segment = Segment(
+        value=value,
+        name=entries.get("Name", f"Segment_{number + 1}"),
+        color=color,
+        terminology=_tag(entries.get("Tags", ""), _TERMINOLOGY_TAG),
+        identifier=entries["ID"],
+    )
+    return StoredSegment(segment, int(entries.get("Layer", number)))
+
+
+def _tag(tags: str, name: str) -> str:
+    """One value out of ``name:value|name:value|``."""
+    for tag in tags.split("|"):
+        key, _, value = tag.partition(":")
+        if key == name:
+            return value
+    return ""
+
+
+def reference_geometry(metadata: Mapping[str, str]) -> Geometry | None:
+    """The image geometry that a segmentation was drawn on; None if the file does not say.
+
+    Slicer may crop the stored voxels to the segments, so the file's own geometry can be a part of it.
+    """
+    match = _REFERENCE_GEOMETRY.search(metadata.get("Segmentation_ConversionParameters", ""))
+    if not match:
+        return None
+    try:
+        numbers = [float(part) for part in match[1].split(";") if part.strip()]
+        extent = [int(number) for number in numbers[16:22]]
+        first, last = extent[0::2], extent[1::2]
+        shape = [high - low + 1 for low, high in zip(first, last, strict=True)]
+        return Geometry.from_ijk_to_ras(np.array(numbers[:16]).reshape(4, 4), shape).cropped(first, shape)
+    except (ValueError, InputError):
+        return None
+
+
+def merged_layers(
+    layers: tuple[NDArray[Any], ...], segments: tuple[StoredSegment, ...]
+) -> tuple[NDArray[Any], tuple[Segment, ...]]:
+    """One label array out of several layers.
+
+    Args:
+        layers: label arrays [i, j, k].
+        segments: the segments of the file. Where two share a label value, all are numbered anew from 1.
+
+    Returns:
+        The label array and the segments with their values in it.
+
+    Raises:
+        InputError: two segments claim the same voxel, or one names a layer that is absent.
+    """
+    values = [stored.segment.value for stored in segments]
+    if len(set(values)) < len(values):
+        values = list(range(1, len(values) + 1))
+    merged = np.zeros(layers[0].shape, dtype=np.min_scalar_type(max(values, default=0)))
+    for stored, value in zip(segments, values, strict=True):
+        if not 0 <= stored.layer < len(layers):
+            raise InputError(f"segment {stored.segment.name!r} is in layer {stored.layer}, which is missing")
+        mask = layers[stored.layer] == stored.segment.value
+        taken = merged[mask]
+        if np.any(taken):
+            others = [segments[values.index(other)].segment.name for other in values_present(taken)]
+            raise InputError(
+                f"its segments overlap ({stored.segment.name!r} with {others[0]!r}), "
+                "which a label map cannot hold; remove the overlap in 3D Slicer first"
+            )
+        merged[mask] = value
+    named = tuple(
+        replace(stored.segment, value=value) for stored, value in zip(segments, values, strict=True)
+    )
+    return merged, named
+
+
+def metadata_of(label_map: LabelMap) -> dict[str, str]:
+    """The entries that make a NRRD file of a label map a segmentation for 3D Slicer."""
+    entries = {
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+        "Segmentation_ConversionParameters": _reference_parameter(label_map.geometry),
+    }
+    for number, segment in enumerate(label_map.segments):
+        tags = f"{_TERMINOLOGY_TAG}:{_line(segment.terminology)}|" if segment.terminology else ""
+        entries |= {
+            f"Segment{number}_ID": _line(segment.identifier) or f"Segment_{segment.value}",
+            f"Segment{number}_Name": _line(segment.name),
+            f"Segment{number}_NameAutoGenerated": "0",
+            f"Segment{number}_Color": " ".join(f"{part:.6g}" for part in segment.color),
+            f"Segment{number}_ColorAutoGenerated": "0",
+            f"Segment{number}_LabelValue": str(segment.value),
+            f"Segment{number}_Layer": "0",
+            f"Segment{number}_Extent": _extent(label_map.mask(segment.value)),
+            f"Segment{number}_Tags": tags,
+        }
+    return entries
+
+
+def _reference_parameter(geometry: Geometry) -> str:
+    matrix = ";".join(repr(float(number)) for number in geometry.ijk_to_ras.ravel())
+    extent = ";".join(f"0;{size - 1}" for size in geometry.shape)
+    return f"Reference image geometry|{matrix};{extent};|Geometry of the annotated image.&"
+
+
+def _extent(mask: NDArray[np.bool_]) -> str:
+    """First and last index along i, j and k of the voxels in a mask."""
+    if not mask.any():
+        return _EMPTY_EXTENT
+    limits = []
+    for axis in range(3):
+        inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        limits += [int(inside[0]), int(inside[-1])]
+    return " ".join(map(str, limits))
+
+
+def _line(text: str) -> str:
+    """Text on one line, as a NRRD entry must be."""
+    return " ".join(text.split())
