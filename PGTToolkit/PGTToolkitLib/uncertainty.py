@@ -1,0 +1,59 @@
+"""The uncertainty of a propagation as a volume over the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+
+_REFERENCE_ROLE = "PGTToolkit.Uncertainty"
+_COLORS = "vtkMRMLColorTableNodeIron"
+
+# A voxel of which the propagation is this unsure (percent) is worth a look; below it the image stays clear.
+LOWEST_SHOWN = 10
+# Half the voxels being right is the worst there is: what is at 50 percent shines brightest.
+HIGHEST_SHOWN = 50
+
+
+def uncertainty_node(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The uncertainty volume of a segmentation; None before the first propagation."""
+    return segmentation_node.GetNodeReference(_REFERENCE_ROLE)
+
+
+def store_uncertainty(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    uncertainty: NDArray[np.float32],
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Keep the uncertainty of the newest propagation in the scene, in whole percent.
+
+    Args:
+        segmentation_node: what was propagated.
+        volume_node: the image; the uncertainty gets its grid and its transform.
+        uncertainty: 0 to 1 as array [i, j, k].
+    """
+    scene = segmentation_node.GetScene()
+    node = uncertainty_node(segmentation_node)
+    if node is None:
+        node = scene.AddNewNodeByClass(
+            "vtkMRMLScalarVolumeNode", f"{segmentation_node.GetName()} uncertainty"
+        )
+        segmentation_node.SetNodeReferenceID(_REFERENCE_ROLE, node.GetID())
+    percent = np.rint(np.clip(uncertainty, 0, 1) * 100).astype(np.uint8)
+    slicer.util.updateVolumeFromArray(node, percent.T)
+    node.CopyOrientation(volume_node)
+    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    _show_as_heat(node)
+    return node
+
+
+def _show_as_heat(node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(_COLORS)
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(0, HIGHEST_SHOWN)
+    display.ApplyThresholdOn()
+    display.SetThreshold(LOWEST_SHOWN, 100)
