@@ -25,7 +25,7 @@ SEGMENTS = (
     Segment(2, "Spleen", (0.62, 0.42, 0.64)),
     Segment(3, "Right kidney", (0.85, 0.68, 0.35)),
     Segment(4, "Left kidney", (0.93, 0.83, 0.38)),
-    Segment(5, "Vertebral column", (0.95, 0.93, 0.80)),
+    Segment(5, "Vertebral column", (0.35, 0.80, 0.82)),
     Segment(6, "Aorta", (0.88, 0.24, 0.22)),
     Segment(7, "Portal vein", (0.20, 0.55, 0.87)),
     Segment(8, "Gallbladder", (0.33, 0.66, 0.40)),

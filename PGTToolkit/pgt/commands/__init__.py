@@ -1,0 +1,1 @@
+"""The commands of ``pgt``, one a file, and what they share. They import what is heavy only when they run."""

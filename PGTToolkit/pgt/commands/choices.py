@@ -1,0 +1,54 @@
+"""Values that options of several commands take."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from pgt.errors import InputError
+
+
+class Axis(str, Enum):
+    """Slices are counted along one of the voxel axes."""
+
+    I = "i"  # noqa: E741
+    J = "j"
+    K = "k"
+
+    @property
+    def number(self) -> int:
+        """0, 1 or 2."""
+        return "ijk".index(self.value)
+
+
+class Method(str, Enum):
+    """How slices between annotated ones are filled in."""
+
+    AUTO = "auto"
+    NETWORK = "network"
+    SHAPE = "shape"
+    CONTOUR = "contour"
+
+
+class Device(str, Enum):
+    """Where the network runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def slice_indices(text: str | None) -> tuple[int, ...] | None:
+    """Read ``"12,40,77"``; None stays None.
+
+    Raises:
+        InputError: something in it is no whole number from 0.
+    """
+    if text is None:
+        return None
+    try:
+        indices = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise InputError(f"--slices takes whole numbers such as 12,40,77, not {text!r}.") from error
+    if indices[0] < 0:
+        raise InputError(f"--slices counts from 0; there is no slice {indices[0]}.")
+    return indices

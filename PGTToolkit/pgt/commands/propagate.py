@@ -1,0 +1,129 @@
+"""``pgt propagate``: from a few annotated slices to the whole volume."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgt.commands.child import Report, Step, run_in_child
+from pgt.commands.choices import Axis, Device, Method, slice_indices
+from pgt.commands.outputs import Outputs, check_image_name
+from pgt.commands.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from pgt.propagation.engine import PropagationResult
+
+
+@dataclass(frozen=True)
+class PropagationFiles:
+    """What to propagate, and where the results go (places that exist only until they are published)."""
+
+    image: Path
+    annotation: Path
+    slices: tuple[int, ...] | None
+    axis: int | None
+    method: str
+    model: str
+    device: str
+    output: Path
+    uncertainty: Path | None
+    report: Path | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a propagation came to, in words."""
+
+    sentence: str
+    messages: tuple[str, ...]
+
+
+def propagate(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="The volume: NIfTI, NRRD, MHA or a DICOM folder.")
+    ],
+    annotation: Annotated[
+        Path, typer.Argument(metavar="ANNOTATION", help="A label map on IMAGE's grid with some slices drawn.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The label map to write.")],
+    slices: Annotated[
+        str | None,
+        typer.Option(metavar="12,40,77", help="The annotated slices, from 0; else all that are not empty."),
+    ] = None,
+    axis: Annotated[
+        Axis | None,
+        typer.Option(help="The axis that slices count along; else the one that was drawn across."),
+    ] = None,
+    method: Annotated[Method, typer.Option(help="How slices are filled in.")] = Method.AUTO,
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="See pgt models list.")] = "default",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.AUTO,
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Also write the uncertainty, 0 to 1 per voxel, to this file.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write a report.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace output files that exist.")] = False,
+) -> None:
+    """Fill a volume in from a few annotated slices, which stay as they are."""
+    indices = slice_indices(slices)
+    check_image_name(output)
+    if uncertainty:
+        check_image_name(uncertainty)
+    with Outputs([output, uncertainty, report], overwrite=force, inputs=[image, annotation]) as outputs:
+        files = PropagationFiles(
+            image=image,
+            annotation=annotation,
+            slices=indices,
+            axis=axis.number if axis else None,
+            method=method.value,
+            model=model,
+            device=device.value,
+            output=outputs.place(output),
+            uncertainty=outputs.place(uncertainty) if uncertainty else None,
+            report=outputs.place(report) if report else None,
+        )
+        with ProgressBar("Reading") as bar:
+            summary = run_in_child(bar, propagate_files, files)
+        outputs.publish()
+    for message in summary.messages:
+        typer.echo(message, err=True)
+    typer.echo(f"{summary.sentence} Wrote {output}.")
+
+
+def propagate_files(report: Report, files: PropagationFiles) -> Summary:
+    """Read, propagate and write; runs in the child process."""
+    from pgt.commands.annotation_files import read_annotated
+    from pgt.output_files import write_text
+    from pgt.propagation.engine import Progress, PropagationSettings
+    from pgt.propagation.engine import propagate as propagate_volume
+    from pgt.propagation.report import report_of
+    from pgt.volume import Volume
+    from pgt.volume_io import write_label_map, write_volume
+
+    def show(progress: Progress) -> None:
+        report(Step(progress.done, progress.total, progress.message))
+
+    volume, annotation, axis = read_annotated(files.image, files.annotation, files.axis, files.slices)
+    settings = PropagationSettings(axis=axis, method=files.method, model=files.model, device=files.device)
+    result = propagate_volume(volume, annotation, settings, progress=show)
+    report(Step(0, 0, "Writing"))
+    write_label_map(result.label_map, files.output)
+    if files.uncertainty:
+        write_volume(Volume(result.uncertainty, volume.geometry), files.uncertainty)
+    if files.report:
+        write_text(files.report, json.dumps(report_of(result), indent=1) + "\n")
+    return Summary(_sentence(result), result.messages)
+
+
+def _sentence(result: PropagationResult) -> str:
+    annotated = len(result.annotated)
+    filled = sum(1 for s in result.slices if s.index not in result.annotated)
+    advice = "" if result.next_slice is None else f" Slice {result.next_slice} would help most next."
+    return (
+        f"Propagated {annotated} annotated slice{'s' * (annotated != 1)} along {'ijk'[result.axis]} "
+        f"to {filled} more in {result.seconds:.1f} s "
+        f"({result.method}, {result.model}, {result.device}).{advice}"
+    )
