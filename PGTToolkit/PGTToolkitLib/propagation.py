@@ -99,6 +99,11 @@ class Propagator:
         """Stop the propagation; nothing has been written, so nothing is undone."""
         self._worker.cancel()
 
+    def forget(self) -> None:
+        """Stop, and write nothing any more: the scene is closing."""
+        self._worker.cancel()
+        self._job = self._newest = None
+
     def poll(self, save_for_undo: Callable[[], Any]) -> list[Event]:
         """What has happened since the last call. A finished result is in the scene when this returns.
 

@@ -239,6 +239,18 @@ class SegmentationGrid:
         return np.linalg.inv(self.image_to_segmentation) @ matrix_from_vtk(matrix)
 
 
+def match_grid(grid: SegmentationGrid) -> None:
+    """Resample a segmentation to the grid of its volume."""
+    geometry = slicer.vtkSlicerSegmentationGeometryLogic()
+    geometry.SetInputSegmentationNode(grid.segmentation_node)
+    geometry.SetSourceGeometryNode(grid.volume_node)
+    problem = geometry.CalculateOutputGeometry()
+    if problem:
+        raise InputError(f"{grid.segmentation_node.GetName()} cannot be resampled: {problem}")
+    geometry.SetReferenceImageGeometryInSegmentationNode()
+    geometry.ResampleLabelmapsInSegmentationNode()
+
+
 def _lattice_offset(volume_from_layer: NDArray[np.float64]) -> tuple[int, int, int] | None:
     """Whole voxels between two index systems; None where they differ by more than a shift of whole voxels."""
     offset = np.rint(volume_from_layer[:3, 3])

@@ -129,7 +129,7 @@ class AnnotationSession:
         return record
 
     def accept(self, axis: int, index: int, segments: Iterable[str] | None = None) -> int:
-        """Take over what the machine filled on one slice, for some or all segments; how many there were."""
+        """Take over what the machine filled on a slice, for some or all segments; on how many slices."""
         chosen = set(segment_ids(self.segmentation_node) if segments is None else segments)
         return self._accept(
             record
@@ -138,7 +138,7 @@ class AnnotationSession:
         )
 
     def accept_above(self, confidence: float) -> int:
-        """Take over every propagated slice of at least this confidence (0 to 1); how many there were."""
+        """Take over what the machine filled with at least this confidence (0 to 1); on how many slices."""
         return self._accept(
             record
             for record in self.ledger
@@ -192,4 +192,4 @@ class AnnotationSession:
         ]
         if accepted:
             self.mark(accepted)
-        return len(accepted)
+        return len({(record.axis, record.index) for record in accepted})

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 _REFERENCE_ROLE = "PGTToolkit.Uncertainty"
 _COLORS = "vtkMRMLColorTableNodeIron"
 
+_OVERLAY_OPACITY = 0.5
+
 # A voxel of which the propagation is this unsure (percent) is worth a look; below it the image stays clear.
 LOWEST_SHOWN = 10
 # Half the voxels being right is the worst there is: what is at 50 percent shines brightest.
@@ -57,3 +59,17 @@ def _show_as_heat(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     display.SetWindowLevelMinMax(0, HIGHEST_SHOWN)
     display.ApplyThresholdOn()
     display.SetThreshold(LOWEST_SHOWN, 100)
+
+
+def show_uncertainty(segmentation_node: slicer.vtkMRMLSegmentationNode, visible: bool) -> None:
+    """Lay the uncertainty over the image in all slice views, or take it away; other overlays stay."""
+    node = uncertainty_node(segmentation_node)
+    if node is None:
+        return
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", segmentation_node.GetScene()):
+        shown = view.GetForegroundVolumeID() == node.GetID()
+        if visible and not shown:
+            view.SetForegroundVolumeID(node.GetID())
+            view.SetForegroundOpacity(_OVERLAY_OPACITY)
+        elif shown and not visible:
+            view.SetForegroundVolumeID(None)

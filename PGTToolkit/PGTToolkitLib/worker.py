@@ -205,7 +205,7 @@ class WorkerClient:
             event = json.loads(line)
         except ValueError:
             return None
-        if event.get("id") != self._job or self._job is None:
+        if not isinstance(event, dict) or self._job is None or event.get("id") != self._job:
             return None
         kind = event.get("event")
         if kind == "progress":
