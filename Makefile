@@ -25,7 +25,7 @@ help:
 	@echo "make bench         accuracy and cost against the peers, printed as tables"
 	@echo "make lint          ruff and mypy;  make format  lets ruff mend what it can"
 	@echo "make screenshots   render the panels into Resources/Screenshots"
-	@echo "make clean         remove $(VENV) and everything that make wrote"
+	@echo "make clean         remove $(VENV) and what make wrote, but not the benchmark results kept in bench"
 
 setup: $(READY)
 
@@ -34,7 +34,7 @@ $(READY): pyproject.toml constraints.txt Testing/set_up_environment.py
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/pgt demo --output "$(DEMO)" $(if $(IMAGE),--image "$(IMAGE)") $(if $(ANNOTATION),--annotation "$(ANNOTATION)")
+	@$(BIN)/pgt demo --force --output "$(DEMO)" $(if $(IMAGE),--image "$(IMAGE)") $(if $(ANNOTATION),--annotation "$(ANNOTATION)")
 
 test: $(READY)
 	@$(BIN)/python Testing/run_suites.py $(SUITES)
@@ -47,7 +47,7 @@ format: $(READY)
 	@$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	@$(BIN)/python -m Testing.Benchmarks $(BENCH)
+	@PYTHONPATH=Testing $(BIN)/python -m Benchmarks $(BENCH)
 
 screenshots: $(READY)
 	@PGT_SCREENSHOTS="$(CURDIR)/Resources/Screenshots" $(BIN)/python Testing/run_suites.py gui
@@ -56,5 +56,5 @@ icon: $(READY)
 	@$(BIN)/python Resources/make_icon.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find PGTToolkit Testing Resources -name __pycache__ -type d -prune -exec rm -rf {} +
