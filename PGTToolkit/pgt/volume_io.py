@@ -67,11 +67,15 @@ def read_volume(path: str | Path) -> Volume:
 
 
 def read_geometry(path: str | Path) -> Geometry:
-    """The geometry of an image, from the header alone where the format allows it."""
+    """The geometry of an image from its header; missing voxels are only found by :func:`read_volume`.
+
+    Raises:
+        InputError: the path is missing, of an unknown format, 2D or 4D, or its header is damaged.
+    """
     path = Path(path)
     if is_dicom(path):
         return series_geometry(path)
-    _check_readable(path)
+    _check_format(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -145,7 +149,8 @@ def write_label_map(label_map: LabelMap, path: str | Path, overwrite: bool = Fal
 
 def _read_image(path: Path) -> sitk.Image:
     """A 3D image; a last axis of size one, as for a series with one time point, is dropped."""
-    _check_readable(path)
+    _check_format(path)
+    _check_whole(path)
     try:
         with quiet_libraries():
             image = sitk.ReadImage(str(path))
@@ -160,13 +165,16 @@ def _read_image(path: Path) -> sitk.Image:
     return image
 
 
-def _check_readable(path: Path) -> None:
+def _check_format(path: Path) -> None:
     if not path.exists():
         raise InputError(f"{path} does not exist.")
     if not path.name.lower().endswith(READABLE_SUFFIXES):
         raise InputError(
             f"{path} is of an unknown format; known are {', '.join(READABLE_SUFFIXES)} and DICOM."
         )
+
+
+def _check_whole(path: Path) -> None:
     try:
         check_complete(path)
     except OSError as error:
