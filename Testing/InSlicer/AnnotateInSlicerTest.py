@@ -1,4 +1,4 @@
-"""What only Slicer itself can show of the Annotate module: loading, the panel in its window, .mrb, PythonSlicer.
+"""What only Slicer itself can show of Annotate: loading, the panel in its window, .mrb, PythonSlicer.
 
 Run by ctest, and without a build by
     Slicer --testing --additional-module-paths PGTToolkit --python-code \
