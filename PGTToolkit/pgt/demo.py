@@ -224,8 +224,7 @@ def _steps(case: Case, result: PropagationResult) -> list[str]:
     return [
         f"Volume {case.origin}: {_grid(case.volume.geometry)}.",
         f"Slices {name} = {listed} of 0 to {size - 1} {drawn}; every other voxel was hidden.",
-        f"Propagated with method {result.method}, model {result.model}, on {result.device}. "
-        "The annotated slices are locked: not one of their voxels changes.",
+        f"Propagated with {_how(result)}. The annotated slices are locked: not one of their voxels changes.",
     ]
 
 
@@ -237,11 +236,16 @@ def _facts(case: Case, result: PropagationResult) -> dict[str, str]:
         "Grid": _grid(geometry),
         "Orientation of i, j, k": f"{geometry.orientation}{'' if _is_straight(geometry) else ', oblique'}",
         "Annotated slices": f"{AXIS_NAMES[case.axis]} = {', '.join(map(str, case.annotated))}",
-        "Method, model, device": f"{result.method}, {result.model}, {result.device}",
+        "How": _how(result),
         "Time": f"{result.seconds:.1f} s",
         "Versions": f"pgt {__version__}, Python {platform.python_version()}, "
         + ", ".join(f"{package} {metadata.version(package)}" for package in packages),
     }
+
+
+def _how(result: PropagationResult) -> str:
+    model = f", model {result.model}" if result.model else ""
+    return f"method {result.method}{model}, on {result.device}"
 
 
 def _grid(geometry: Geometry) -> str:

@@ -260,7 +260,7 @@ help most.</p>
 {% endfor %}
 </table>
 
-<h2>How</h2>
+<h2>Details</h2>
 <table>
 {% for name, value in page.facts.items() %}
 <tr><td>{{ name }}</td><td><code>{{ value }}</code></td></tr>

@@ -71,23 +71,23 @@ class Outputs:
 
     def publish(self) -> None:
         """Put every file in its place. Where one cannot be, those before it are taken back."""
-        published: list[tuple[Path, Path | None]] = []
+        formers: dict[Path, Path | None] = {}
         try:
             for path in self._paths:
                 self._check(path)
-                published.append((path, self._put_aside(path)))
-                self.place(path).replace(path)
-        except OSError as error:
-            for path, former in reversed(published):
+                formers[path] = self._put_aside(path)
+                _replace(self.place(path), path)
+        except OutputError:
+            for path, former in formers.items():
                 with contextlib.suppress(OSError):
                     former.replace(path) if former else path.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+            raise
 
     def _put_aside(self, path: Path) -> Path | None:
         if not path.exists():
             return None
         former = self._folders[path.parent.resolve()] / ("former." + path.name)
-        path.replace(former)
+        _replace(path, former)
         return former
 
     def _by_final_name(self, sentence: str) -> str:
@@ -105,6 +105,13 @@ class Outputs:
     def _clear(self) -> None:
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
 
 
 def _new_folder(path: Path) -> Path:

@@ -94,8 +94,14 @@ def propagate(
 
 
 def propagate_files(report: Report, files: PropagationFiles) -> Summary:
-    """Read, propagate and write; runs in the child process."""
+    """Read, propagate and write, in the child process.
+
+    What cannot be read is refused before torch is imported, which takes seconds.
+    """
     from pgt.commands.annotation_files import read_annotated
+
+    volume, annotation, axis = read_annotated(files.image, files.annotation, files.axis, files.slices)
+
     from pgt.output_files import write_text
     from pgt.propagation.engine import Progress, PropagationSettings
     from pgt.propagation.engine import propagate as propagate_volume
@@ -106,7 +112,6 @@ def propagate_files(report: Report, files: PropagationFiles) -> Summary:
     def show(progress: Progress) -> None:
         report(Step(progress.done, progress.total, progress.message))
 
-    volume, annotation, axis = read_annotated(files.image, files.annotation, files.axis, files.slices)
     settings = PropagationSettings(axis=axis, method=files.method, model=files.model, device=files.device)
     result = propagate_volume(volume, annotation, settings, progress=show)
     report(Step(0, 0, "Writing"))
@@ -122,8 +127,8 @@ def _sentence(result: PropagationResult) -> str:
     annotated = len(result.annotated)
     filled = sum(1 for s in result.slices if s.index not in result.annotated)
     advice = "" if result.next_slice is None else f" Slice {result.next_slice} would help most next."
+    how = ", ".join(filter(None, (result.method, result.model, result.device)))
     return (
         f"Propagated {annotated} annotated slice{'s' * (annotated != 1)} along {'ijk'[result.axis]} "
-        f"to {filled} more in {result.seconds:.1f} s "
-        f"({result.method}, {result.model}, {result.device}).{advice}"
+        f"to {filled} more in {result.seconds:.1f} s ({how}).{advice}"
     )
