@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgt.propagation.engine import PropagationResult
-
     from pgt.annotation import SparseAnnotation
+    from pgt.propagation.engine import PropagationResult
     from pgt.volume import Volume
 
 # The worker stops a computation by itself within a second; one that has not is beyond listening.

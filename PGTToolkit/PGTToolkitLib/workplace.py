@@ -10,7 +10,7 @@ from pgt.annotation import SliceLedger
 from pgt.errors import InputError
 from PGTToolkitLib.review_cue import ReviewCue
 from PGTToolkitLib.session import AnnotationSession, Identity
-from PGTToolkitLib.slice_plan import read_plan
+from PGTToolkitLib.slice_plan import stored_plan
 from PGTToolkitLib.slice_views import ViewAxis, patient_orientation, show_slice, shown_slice, view_axis
 
 
@@ -109,7 +109,7 @@ class Workplace:
         """The slices that the plan names along the axis of the view."""
         if self._session is None:
             return ()
-        plan = read_plan(self._session.segmentation_node)
+        plan = stored_plan(self._session.segmentation_node)
         return plan.slices if plan is not None and plan.axis == self.view_axis.axis else ()
 
     def show_review_state(self, ledger: SliceLedger) -> tuple[str, ...]:

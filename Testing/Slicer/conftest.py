@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,18 +18,32 @@ from PGTToolkitLib.session import AnnotationSession, Identity, create_segmentati
 VolumeMaker = Callable[..., "slicer.vtkMRMLScalarVolumeNode"]
 
 
+class EmptyScene:
+    """A scene with the logics that Slicer's modules add: color tables, segmentations, bundles."""
+
+    def __init__(self, cache_folder: Path) -> None:
+        self.scene = slicer.vtkMRMLScene()
+        self._logics = (
+            slicer.vtkMRMLColorLogic(),
+            slicer.vtkSlicerSubjectHierarchyModuleLogic(),
+            slicer.vtkSlicerSegmentationsModuleLogic(),
+        )
+        for logic in self._logics:
+            logic.SetMRMLScene(self.scene)
+        cache = slicer.vtkCacheManager()
+        cache.SetRemoteCacheDirectory(str(cache_folder))
+        manager = slicer.vtkDataIOManager()
+        manager.SetCacheManager(cache)
+        self.scene.SetCacheManager(cache)
+        self.scene.SetDataIOManager(manager)
+
+
 @pytest.fixture
-def scene() -> Iterator[slicer.vtkMRMLScene]:
-    """An empty scene with Slicer's color tables and subject hierarchy."""
-    scene = slicer.vtkMRMLScene()
-    colors = slicer.vtkMRMLColorLogic()
-    colors.SetMRMLScene(scene)
-    subject_hierarchy = slicer.vtkSlicerSubjectHierarchyModuleLogic()
-    subject_hierarchy.SetMRMLScene(scene)
-    segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
-    segmentations.SetMRMLScene(scene)
-    yield scene
-    scene.Clear(1)
+def scene(tmp_path: Path) -> Iterator[slicer.vtkMRMLScene]:
+    """An empty scene, as Slicer begins with."""
+    empty = EmptyScene(tmp_path)
+    yield empty.scene
+    empty.scene.Clear(1)
 
 
 def rotation(x: float, y: float, z: float) -> np.ndarray:

@@ -50,17 +50,17 @@ class PlanSection:
         """Choose the slices to draw."""
         with self._status.problems():
             session, axis = self._workplace.session, self._workplace.view_axis.axis
-            chosen = plan_volume(
+            plan = plan_volume(
                 session.volume_node, axis, self._parameters.sliceCount, self._parameters.strategy.value
             )
-            store_plan(session.segmentation_node, axis, chosen)
+            store_plan(session.segmentation_node, plan)
             self._status.say(
                 _("{count} {orientation} slices to draw.").format(
-                    count=len(chosen), orientation=_(self._workplace.orientation)
+                    count=len(plan.slices), orientation=_(self._workplace.orientation)
                 )
             )
             self._refresh_all()
-            self._workplace.show(chosen[0])
+            self._workplace.show(plan.slices[0])
 
     def choose_plan_file(self) -> None:
         """Ask for a plan file and open it."""
@@ -73,7 +73,7 @@ class PlanSection:
         with self._status.problems():
             session = self._workplace.session
             plan = plan_from_file(path, session.volume_node)
-            store_plan(session.segmentation_node, plan.axis, plan.slices)
+            store_plan(session.segmentation_node, plan)
             self._status.say(_("{count} slices to draw, from the plan file.").format(count=len(plan.slices)))
             self._refresh_all()
 

@@ -17,6 +17,9 @@ from PySide6 import QtGui, QtWidgets
 
 from host import qt_binding
 
+PANEL_WIDTH = 440
+PIXEL_RATIO = 2
+
 
 @dataclass
 class Application:
@@ -26,11 +29,26 @@ class Application:
     main_window: QtWidgets.QMainWindow
     asked_to_install: list[list[str]] = field(default_factory=list)
     consent: bool = True
+    logics: list[slicer.vtkMRMLAbstractLogic] = field(default_factory=list)
 
     def events(self) -> None:
         """Let Qt do what is due."""
         for _ in range(5):
             self.qt_application.processEvents()
+
+    def photograph(self, file: Path) -> None:
+        """Save a picture of the module panel, at the width of Slicer's module panel."""
+        panel = self.main_window.centralWidget()
+        self.main_window.resize(PANEL_WIDTH, 100)
+        self.main_window.show()
+        self.events()
+        self.main_window.resize(PANEL_WIDTH, panel.sizeHint.height())
+        self.events()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = QtGui.QPixmap(self.main_window.size * PIXEL_RATIO)
+        pixels.setDevicePixelRatio(PIXEL_RATIO)
+        self.main_window.render(pixels)
+        pixels.save(str(file))
 
     def open_module(self, name: str) -> Any:
         """Load a module file as Slicer does and return its widget, set up but not entered."""
@@ -79,6 +97,15 @@ def install(modules: Path) -> Application:
 
 def _complete_slicer(application: Application) -> None:
     slicer.mrmlScene = slicer.vtkMRMLScene()
+    application.logics = [
+        slicer.vtkMRMLColorLogic(),
+        slicer.vtkSlicerSubjectHierarchyModuleLogic(),
+        slicer.vtkSlicerSegmentationsModuleLogic(),
+    ]
+    for logic in application.logics:
+        logic.SetMRMLScene(slicer.mrmlScene)
+    for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
+        _add_slice_view(name, orientation)
     slicer.app = SimpleNamespace(
         connect=lambda signal, receiver: None,
         testingEnabled=lambda: False,
@@ -103,6 +130,21 @@ def _complete_slicer(application: Application) -> None:
         ScriptedLoadableModuleLogic=ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest=ScriptedLoadableModuleTest,
     )
+
+
+def _add_slice_view(name: str, orientation: str) -> None:
+    """A slice view as the layout manager makes it; it stays when the scene is cleared."""
+    view = slicer.vtkMRMLSliceNode()
+    view.SetSingletonTag(name)
+    view.SetName(name)
+    view.SetLayoutName(name)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+    view = slicer.mrmlScene.AddNode(view)
+    view.SetOrientation(orientation)
+    layers = slicer.vtkMRMLSliceCompositeNode()
+    layers.SetSingletonTag(name)
+    layers.SetLayoutName(name)
+    slicer.mrmlScene.AddNode(layers)
 
 
 def _add_module(name: str, **content: Any) -> None:
