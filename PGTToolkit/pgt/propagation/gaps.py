@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pgt.propagation.appearance import AppearanceModel, evidence, separation
-from pgt.propagation.interpolation import interpolate_shape
+from pgt.propagation.interpolation import ShapeInterpolator
 from pgt.propagation.network import Gap
 
 FARTHEST = 60.0
@@ -44,46 +44,50 @@ class Query:
     known: NDArray[np.int8]
 
 
-def make_gap(memory: Memory, query: Query, thickness: float, outside: NDArray[np.float32] | None = None) -> Gap:
-    """Gather masks, shape and appearance of every segment.
+class GapMaker:
+    """Gathers masks, shape and appearance of every segment for the slices around one set of annotated slices."""
 
-    Args:
-        memory: annotated slices to read.
-        query: the slices to fill in, bounding annotated slices included.
-        thickness: distance between slices, in pixels.
-        outside: (D, H, W) signed distance in pixels of segments that are not propagated here, if any.
-    """
-    prior = shape_prior(memory, query.indices, thickness)
-    model = AppearanceModel(memory.intensities)
-    bins = model.bins(query.intensities)
-    appearance, memory_appearance, separations = [], [], []
-    for masks in memory.masks:
-        ratios = model.ratios(masks)
-        memory_appearance.append(model.of_memory(ratios))
-        appearance.append(evidence(bins, ratios))
-        separations.append(separation(memory_appearance[-1], masks))
-    position = position_features(query.indices, memory.indices, thickness, separations)
-    return Gap(
-        images=torch.from_numpy(query.channels),
-        memory_images=torch.from_numpy(memory.channels),
-        memory_masks=torch.from_numpy(memory.masks.astype(np.float32)),
-        memory_others=torch.from_numpy(other_masks(memory.masks).astype(np.float32)),
-        memory_appearance=torch.from_numpy(np.stack(memory_appearance)),
-        prior=torch.from_numpy(prior),
-        prior_others=torch.from_numpy(other_distances(prior, outside)),
-        appearance=torch.from_numpy(np.stack(appearance)),
-        known=torch.from_numpy(query.known.astype(np.float32)),
-        position=torch.from_numpy(position),
-    )
+    def __init__(self, memory: Memory, thickness: float) -> None:
+        """``thickness`` is the distance between slices in pixels."""
+        self.memory = memory
+        self.thickness = thickness
+        self._interpolators = [
+            ShapeInterpolator(dict(zip(memory.indices, masks, strict=True)), (1.0, 1.0), thickness)
+            for masks in memory.masks
+        ]
+        self._model = AppearanceModel(memory.intensities)
+        self._ratios = [self._model.ratios(masks) for masks in memory.masks]
+        self._memory_evidence = [self._model.of_memory(ratios) for ratios in self._ratios]
+        self._separations = [
+            separation(found, masks) for found, masks in zip(self._memory_evidence, memory.masks, strict=True)
+        ]
 
+    def prior(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """(O, D, H, W) signed distance in pixels, interpolated between the annotated slices."""
+        distances = [interpolator.distances(indices) for interpolator in self._interpolators]
+        return np.clip(np.stack(distances), -FARTHEST, FARTHEST)
 
-def shape_prior(memory: Memory, indices: Sequence[int], thickness: float) -> NDArray[np.float32]:
-    """(O, D, H, W) signed distance in pixels interpolated between the annotated slices."""
-    distances = [
-        interpolate_shape(dict(zip(memory.indices, masks, strict=True)), indices, (1.0, 1.0), thickness)
-        for masks in memory.masks
-    ]
-    return np.clip(np.stack(distances), -FARTHEST, FARTHEST)
+    def gap(self, query: Query, outside: NDArray[np.float32] | None = None) -> Gap:
+        """What the network sees of ``query``.
+
+        ``outside`` (D, H, W) is the signed distance in pixels of segments that are not propagated here, if any.
+        """
+        memory = self.memory
+        prior = self.prior(query.indices)
+        bins = self._model.bins(query.intensities)
+        position = position_features(query.indices, memory.indices, self.thickness, self._separations)
+        return Gap(
+            images=torch.from_numpy(query.channels),
+            memory_images=torch.from_numpy(memory.channels),
+            memory_masks=torch.from_numpy(memory.masks.astype(np.float32)),
+            memory_others=torch.from_numpy(other_masks(memory.masks).astype(np.float32)),
+            memory_appearance=torch.from_numpy(np.stack(self._memory_evidence)),
+            prior=torch.from_numpy(prior),
+            prior_others=torch.from_numpy(other_distances(prior, outside)),
+            appearance=torch.from_numpy(np.stack([evidence(bins, ratios) for ratios in self._ratios])),
+            known=torch.from_numpy(query.known.astype(np.float32)),
+            position=torch.from_numpy(position),
+        )
 
 
 def other_masks(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:

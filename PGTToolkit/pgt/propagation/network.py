@@ -68,6 +68,10 @@ class Gap:
     position: Tensor
     """(O, D, 8) where the slice lies between its annotated neighbours, see ``position_features``."""
 
+    def to(self, device: str) -> Gap:
+        """The same gap with every tensor on ``device``."""
+        return Gap(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
 
 class Block(nn.Module):
     """Residual block: an in-plane 3x3 convolution, then a convolution of 3 slices ``dilation`` apart."""
@@ -83,25 +87,20 @@ class Block(nn.Module):
             self.along = nn.Conv2d(3 * channels, channels, 1)
         nn.init.zeros_(self.conv2.weight)
 
-    def forward(self, x: Tensor, lengths: Sequence[int] = ()) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(functional.relu(self.norm1(x)))
         if self.dilation:
-            y = y + self.along(with_neighbours(y, lengths, self.dilation))
+            y = y + self.along(with_neighbours(y, self.dilation))
         return x + self.conv2(functional.relu(self.norm2(y)))
 
 
-def with_neighbours(x: Tensor, lengths: Sequence[int], dilation: int) -> Tensor:
-    """Concatenate to each slice its neighbours ``dilation`` before and after; zeros beyond a stack's ends.
-
-    ``x`` is (sum of lengths, C, H, W): stacks of ``lengths`` slices one after the other.
-    """
-    before, after = [], []
-    for stack in x.split(list(lengths)):
-        reach = min(dilation, len(stack))
-        empty = stack.new_zeros((reach, *stack.shape[1:]))
-        before.append(torch.cat([empty, stack[: len(stack) - reach]]))
-        after.append(torch.cat([stack[reach:], empty]))
-    return torch.cat([torch.cat(before), x, torch.cat(after)], dim=1)
+def with_neighbours(x: Tensor, dilation: int) -> Tensor:
+    """(D, C, H, W) to (D, 3C, H, W): each slice's neighbours before and after beside it, zeros beyond the ends."""
+    reach = min(dilation, len(x))
+    empty = x.new_zeros((reach, *x.shape[1:]))
+    before = torch.cat([empty, x[: len(x) - reach]])
+    after = torch.cat([x[reach:], empty])
+    return torch.cat([before, x, after], dim=1)
 
 
 class KeyEncoder(nn.Module):
@@ -187,17 +186,17 @@ class Decoder(nn.Module):
         features: tuple[Tensor, Tensor, Tensor],
         evidence: Tensor,
         position: Tensor,
-        lengths: Sequence[int],
     ) -> Tensor:
+        """(D, H, W) corrections for the slices of one segment."""
         full, half, quarter = features
         evidence_half = functional.relu(self.evidence_half(evidence))
         evidence_quarter = functional.relu(self.evidence_quarter(evidence_half))
         x = self.enter(torch.cat([readout, quarter, evidence_quarter], dim=1))
         x = x + self.position(position)[:, :, None, None].to(x.dtype)
         for block in self.quarter_blocks:
-            x = block(x, lengths)
+            x = block(x)
         x = functional.interpolate(self.reduce_quarter(x), scale_factor=2.0, mode="bilinear")
-        x = self.half_block(self.enter_half(torch.cat([x, half, evidence_half], dim=1)), lengths)
+        x = self.half_block(self.enter_half(torch.cat([x, half, evidence_half], dim=1)))
         x = functional.interpolate(self.reduce_half(functional.relu(x)), scale_factor=2.0, mode="bilinear")
         x = functional.relu(self.enter_full(torch.cat([x, full, evidence], dim=1)))
         return self.correction(functional.relu(self.refine(x)))[:, 0]
@@ -237,25 +236,23 @@ class SliceNetwork(nn.Module):
         counts = [len(gap.memory_images) + len(gap.images) for gap in gaps]
         per_gap = list(zip(*(level.split(counts) for level in features), strict=True))
 
-        readouts, levels, evidence, positions, lengths = [], [], [], [], []
+        corrections = []
         for gap, (full, half, quarter, key) in zip(gaps, per_gap, strict=True):
-            segments, memory = gap.memory_masks.shape[:2]
-            slices = len(gap.images)
-            values = self._values(gap, quarter[:memory])
-            readouts.append(self._readout(key[:memory], key[memory:], values, top_k))
-            repeat = [level[memory:].repeat(segments, 1, 1, 1) for level in (full, half, quarter)]
-            levels.append(repeat)
-            evidence.append(evidence_channels(gap).flatten(0, 1))
-            positions.append(gap.position.flatten(0, 1))
-            lengths.extend([slices] * segments)
-        stacked = tuple(torch.cat(level) for level in zip(*levels, strict=True))
-        correction = self.decoder(
-            torch.cat(readouts), stacked, torch.cat(evidence), torch.cat(positions), lengths
-        )
-        rows = [gap.prior.shape[0] * gap.prior.shape[1] for gap in gaps]
+            memory = len(gap.memory_images)
+            readout = self._readout(key[:memory], key[memory:], self._values(gap, quarter[:memory]), top_k)
+            seen = full[memory:], half[memory:], quarter[memory:]
+            evidence = evidence_channels(gap)
+            corrections.append(
+                torch.stack(
+                    [
+                        self.decoder(readout[segment], seen, evidence[segment], gap.position[segment])
+                        for segment in range(len(evidence))
+                    ]
+                )
+            )
         return [
-            self.sharpness * gap.prior + part.float().reshape(gap.prior.shape)
-            for gap, part in zip(gaps, correction.split(rows), strict=True)
+            self.sharpness * gap.prior + correction.float()
+            for gap, correction in zip(gaps, corrections, strict=True)
         ]
 
     def _values(self, gap: Gap, key_features: Tensor) -> Tensor:
@@ -271,7 +268,7 @@ class SliceNetwork(nn.Module):
         return values.unflatten(0, (segments, memory)).transpose(1, 2)
 
     def _readout(self, memory_key: Tensor, query_key: Tensor, values: Tensor, top_k: int | None) -> Tensor:
-        """(O * D, Cv, h, w) values read by every slice through one affinity."""
+        """(O, D, Cv, h, w) values read by every slice through one affinity."""
         slices, _, rows, columns = query_key.shape
         segments = len(values)
         readout = read_memory(
@@ -281,7 +278,7 @@ class SliceNetwork(nn.Module):
             top_k=top_k,
         )
         readout = readout.reshape(segments, -1, slices, rows, columns)
-        return readout.transpose(1, 2).flatten(0, 1).to(query_key.dtype)
+        return readout.transpose(1, 2).to(query_key.dtype)
 
 
 def evidence_channels(gap: Gap) -> Tensor:

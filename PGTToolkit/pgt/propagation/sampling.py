@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from pgt.propagation.gaps import Memory, Query, make_gap
+from pgt.propagation.gaps import GapMaker, Memory, Query
 from pgt.propagation.interpolation import signed_distance
 from pgt.propagation.network import Gap
 
@@ -183,7 +183,7 @@ def _assemble(
         memory_indices, cut(volume.intensities, memory_indices), cut(volume.channels, memory_indices), masks
     )
     query = Query(query_indices, cut(volume.intensities, query_indices), cut(volume.channels, query_indices), known)
-    gap = make_gap(memory, query, volume.thickness)
+    gap = GapMaker(memory, volume.thickness).gap(query)
     counted = torch.ones(truth.shape[:2])
     counted[:, [place for place, index in enumerate(query_indices) if index in memory_indices]] = 0
     return Example(gap, torch.from_numpy(truth.astype(np.float32)), counted)

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
+from pgt.propagation.interpolation import signed_distance
+
 Field = NDArray[np.float32]
+
+_DRAWN_OFF_THE_EDGE = 0.2
+"""Share of the structures that raters draw beside their visible edge, as with many clinical contours."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,21 @@ def make_volume(
     for value in range(1, int(generator.integers(bodies[0], bodies[1] + 1)) + 1):
         labels[_structure(generator, coordinates, thickness)] = value
     image = _paint(generator, labels, thickness)
+    for value in np.unique(labels[labels > 0]):
+        if generator.random() < _DRAWN_OFF_THE_EDGE:
+            _redraw(labels, int(value), generator.uniform(-1.5, 2.0))
     return SyntheticVolume(image=image, labels=labels, thickness=thickness)
+
+
+def _redraw(labels: NDArray[np.uint8], value: int, pixels: float) -> None:
+    """Draw a structure wider (or, if negative, tighter) than the image shows it, on every slice alike."""
+    for plane in labels:
+        mask = plane == value
+        if mask.any():
+            wanted = signed_distance(mask, (1.0, 1.0)) + pixels > 0
+            if wanted.any():
+                plane[mask & ~wanted] = 0
+                plane[wanted] = value
 
 
 def smooth_field(generator: np.random.Generator, shape: tuple[int, ...], scales: tuple[float, ...]) -> Field:
@@ -96,8 +115,8 @@ def _body(
 ) -> NDArray[np.bool_]:
     """An organ-like body: a rotated superellipsoid with lobes and dents."""
     centre = _centre(generator, coordinates)
-    radii = np.exp(generator.uniform(np.log(5), np.log(34), 3))
-    radii[0] = max(radii[0], 4 * thickness)
+    radii = np.exp(generator.uniform(np.log(3), np.log(34), 3))
+    radii[0] = max(radii[0], 3 * thickness)
     rotation = _rotation(generator)
     offsets = np.stack([axis - np.float32(c) for axis, c in zip(coordinates, centre, strict=True)])
     local = np.tensordot(rotation.astype(np.float32), offsets, axes=1)
@@ -128,7 +147,7 @@ def _tube(
     start, end = _centre(generator, coordinates), _centre(generator, coordinates)
     if generator.random() < 0.6:
         start[0], end[0] = coordinates[0].min() * generator.random(), coordinates[0].max() * generator.random()
-    radius = np.exp(generator.uniform(np.log(2.5), np.log(12)))
+    radius = np.exp(generator.uniform(np.log(1.2), np.log(12)))
     return _around_curve(generator, coordinates, start, end, radius)
 
 
@@ -137,7 +156,7 @@ def _branches(
 ) -> NDArray[np.bool_]:
     """A vessel that divides: tubes from a common fork."""
     fork = _centre(generator, coordinates)
-    radius = np.exp(generator.uniform(np.log(2.5), np.log(6)))
+    radius = np.exp(generator.uniform(np.log(1.2), np.log(6)))
     inside = np.zeros(coordinates[0].shape, bool)
     for _ in range(int(generator.integers(2, 5))):
         inside |= _around_curve(generator, coordinates, fork, _centre(generator, coordinates), radius)
@@ -183,7 +202,7 @@ def _sheet(
             )
         )
     )
-    half = generator.uniform(0.06, 0.16)
+    half = generator.uniform(0.04, 0.16)
     centre = _centre(generator, coordinates)
     away = sum((axis - np.float32(c)) ** 2 for axis, c in zip(coordinates, centre, strict=True))
     return (np.abs(body - 1) < half) & (away < generator.uniform(15, 45) ** 2)
@@ -197,7 +216,7 @@ def _lesions(
     middle = _centre(generator, coordinates)
     for _ in range(int(generator.integers(2, 7))):
         centre = middle + generator.normal(0, 12, 3)
-        radii = np.exp(generator.uniform(np.log(2.5), np.log(9), 3))
+        radii = np.exp(generator.uniform(np.log(1.8), np.log(9), 3))
         radii[0] = max(radii[0], 1.5 * thickness)
         inside |= (
             sum(

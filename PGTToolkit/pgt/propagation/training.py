@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from pgt.propagation.losses import bootstrapped_cross_entropy, dice_loss, lovasz_hinge
-from pgt.propagation.network import Gap, SliceNetwork
+from pgt.propagation.network import SliceNetwork
 from pgt.propagation.sampling import Example, LabelledVolume, draw_example, random_windows
 from pgt.propagation.synthetic import make_volume
 
@@ -155,7 +155,7 @@ class _Session:
         rate = self._learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        gaps = [to_device(example.gap, self.settings.device) for example in examples]
+        gaps = [example.gap.to(self.settings.device) for example in examples]
         with torch.autocast(self.settings.device.split(":")[0], torch.bfloat16):
             outputs = self.network(gaps)
         truths = [example.truth.to(self.settings.device) for example in examples]
@@ -224,11 +224,6 @@ class _Session:
             torch.save(content, beside)
             beside.replace(self.folder / name)
         self._saved = time.monotonic()
-
-
-def to_device(gap: Gap, device: str) -> Gap:
-    """The same gap with every tensor on ``device``."""
-    return Gap(**{name: tensor.to(device) for name, tensor in vars(gap).items()})
 
 
 def _mean_dice(scores: Sequence[Tensor], truths: Sequence[Tensor], examples: Sequence[Example]) -> float:

@@ -1,0 +1,49 @@
+"""How far a propagated slice can be trusted, and which slice to annotate next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def expected_dice(logits: NDArray[np.float32], typical_voxels: float) -> float:
+    """The Dice that a slice's thresholded mask has on average, were its probabilities right.
+
+    Args:
+        logits: (rows, columns) of one segment.
+        typical_voxels: the segment's size on its annotated slices. Where nothing is above threshold, the mass
+            of probability left is compared with it.
+    """
+    probability = 1 / (1 + np.exp(-logits))
+    inside = logits > 0
+    mass = float(probability.sum())
+    size = int(inside.sum())
+    if size == 0:
+        return max(1 - mass / max(typical_voxels, 1.0), 0.0)
+    return 2 * float(probability[inside].sum()) / (mass + size)
+
+
+def next_slice(doubt: Mapping[int, float], annotated: Sequence[int]) -> int | None:
+    """The slice whose annotation is expected to remove most doubt, None where nothing is in doubt.
+
+    Args:
+        doubt: expected number of wrong voxels on each propagated slice.
+        annotated: indices of the annotated slices.
+
+    An annotated slice settles itself and helps its neighbours the less the farther they are, until it helps
+    nothing at the next annotated slice, which has helped there already.
+    """
+    best, most = None, 0.0
+    for candidate in doubt:
+        below = [candidate - index for index in annotated if index < candidate]
+        above = [index - candidate for index in annotated if index > candidate]
+        reach_below, reach_above = min(below, default=candidate + 1), min(above, default=max(doubt) - candidate + 1)
+        gain = 0.0
+        for index, wrong in doubt.items():
+            reach = reach_below if index <= candidate else reach_above
+            gain += wrong * max(1 - abs(index - candidate) / reach, 0.0)
+        if gain > most:
+            best, most = candidate, gain
+    return best

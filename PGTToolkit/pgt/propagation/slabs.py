@@ -1,0 +1,183 @@
+"""Slabs: runs of slices that are filled together, and how one is filled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgt.propagation.assembly import SoftAggregation
+from pgt.propagation.confidence import expected_dice
+from pgt.propagation.filling import CERTAIN, FilledSlices, Filler
+from pgt.propagation.regions import Region, region_around, shared_regions
+from pgt.propagation.stack import Opening, Stack
+
+LEAST_CONFIDENCE = 0.6
+"""Beyond the last annotated slice a structure is followed while its slices' expected Dice is above this."""
+
+
+class Counter(Protocol):
+    """Takes note of slices done; raises Cancelled when the user wants to stop."""
+
+    def advance(self, slices: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Openings that overlap, and the slices ``first`` to ``last`` (inclusive) that they cover together."""
+
+    openings: tuple[Opening, ...]
+
+    @property
+    def first(self) -> int:
+        return min(opening.first for opening in self.openings)
+
+    @property
+    def last(self) -> int:
+        return max(opening.last for opening in self.openings)
+
+    @property
+    def slices(self) -> int:
+        """Slices to fill, each counted once for every opening."""
+        return sum(opening.last - opening.first + 1 for opening in self.openings)
+
+    def fingerprint(self, stack: Stack) -> str:
+        """Changes whenever anything does that the slab's result depends on, the image apart."""
+        parts = [opening.fingerprint(stack) for opening in self.openings]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class FilledSlab:
+    """Labels and uncertainty (slices, rows, columns) of a slab, and the confidence of its slices.
+
+    ``confidence`` holds the slices that were filled; beyond the end of a structure there are none.
+    """
+
+    labels: NDArray[np.integer]
+    uncertainty: NDArray[np.float32]
+    confidence: Mapping[int, float]
+    messages: tuple[str, ...]
+
+
+def slabs_of(openings: Sequence[Opening]) -> list[Slab]:
+    """Join openings that share a slice; ``openings`` are in order of their first slice."""
+    groups: list[list[Opening]] = []
+    last = -1
+    for opening in openings:
+        if not groups or opening.first > last:
+            groups.append([])
+        groups[-1].append(opening)
+        last = max(last, opening.last)
+    return [Slab(tuple(group)) for group in groups]
+
+
+def fill_slab(stack: Stack, slab: Slab, filler: Filler, counter: Counter) -> FilledSlab:
+    """Fill every opening of a slab and let the labels compete."""
+    work = _SlabInProgress(stack, slab)
+    for opening in slab.openings:
+        regions = _regions(stack, opening)
+        share = 1 / max(len(regions), 1)
+        left = opening.last - opening.first + 1
+        done = 0.0
+        for region, values in regions:
+            walk = _Walk(opening, values)
+            for part in filler.fill(stack, opening, region, values):
+                walk.follow(part, work, region)
+                done += share * len(part.indices)
+                counter.advance(int(done))
+                left, done = left - int(done), done - int(done)
+                if walk.ended:
+                    break
+        counter.advance(left)
+    return work.result()
+
+
+def _regions(stack: Stack, opening: Opening) -> list[tuple[Region, tuple[int, ...]]]:
+    """Where to look for each label, labels that lie together sharing a region."""
+    whole = slice(0, stack.image.shape[1]), slice(0, stack.image.shape[2])
+    alone = {}
+    for value in opening.values:
+        region = region_around(stack.masks([value], opening.memory, whole))
+        if region is not None:
+            alone[value] = region
+    return shared_regions(alone)
+
+
+@dataclass
+class _SlabInProgress:
+    """What has been filled of a slab so far."""
+
+    stack: Stack
+    slab: Slab
+    confidence: dict[int, float] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        rows, columns = self.stack.image.shape[1:]
+        self._aggregation = SoftAggregation((self.slab.last - self.slab.first + 1, rows, columns))
+
+    def add(self, value: int, index: int, region: Region, logits: NDArray[np.float32]) -> None:
+        self._aggregation.add(value, index - self.slab.first, region.box, logits)
+
+    def note(self, index: int, confidence: float) -> None:
+        """A slice is as trustworthy as its least trustworthy label."""
+        self.confidence[index] = min(confidence, self.confidence.get(index, 1.0))
+
+    def result(self) -> FilledSlab:
+        self._add_drawn()
+        shape = (self.slab.last - self.slab.first + 1, *self.stack.image.shape[1:])
+        labels = np.zeros(shape, np.uint16)
+        uncertainty = np.zeros(shape, np.float32)
+        for place in range(shape[0]):
+            labels[place], uncertainty[place] = self._aggregation.result(place)
+        return FilledSlab(labels, uncertainty, self.confidence, tuple(self.messages))
+
+    def _add_drawn(self) -> None:
+        """Labels that are annotated on a slice where others are to be filled in."""
+        rows, columns = self.stack.image.shape[1:]
+        whole = slice(0, rows), slice(0, columns)
+        for value, annotated in self.stack.annotated.items():
+            for index in annotated:
+                if self.slab.first <= index <= self.slab.last:
+                    drawn = self.stack.masks([value], [index], whole)[0, 0]
+                    logits = np.where(drawn, CERTAIN, -CERTAIN).astype(np.float32)
+                    self._aggregation.add(value, index - self.slab.first, whole, logits)
+
+
+class _Walk:
+    """Follows the labels of one region through an opening, and beyond an end decides where each one stops."""
+
+    def __init__(self, opening: Opening, values: tuple[int, ...]) -> None:
+        self.opening, self.values = opening, values
+        self._stopped: set[int] = set()
+
+    @property
+    def ended(self) -> bool:
+        return len(self._stopped) == len(self.values)
+
+    def follow(self, part: FilledSlices, work: _SlabInProgress, region: Region) -> None:
+        places = range(len(part.indices))
+        for place in reversed(places) if self.opening.before is None else places:
+            for number, value in enumerate(self.values):
+                if value not in self._stopped:
+                    self._take(value, part.indices[place], part.logits[number, place], work, region)
+
+    def _take(
+        self, value: int, index: int, logits: NDArray[np.float32], work: _SlabInProgress, region: Region
+    ) -> None:
+        confidence = expected_dice(logits, self._typical_voxels(value, work.stack, region))
+        if self.opening.one_sided and (confidence < LEAST_CONFIDENCE or not (logits > 0).any()):
+            self._stopped.add(value)
+            return
+        work.add(value, index, region, logits)
+        work.note(index, confidence)
+
+    def _typical_voxels(self, value: int, stack: Stack, region: Region) -> float:
+        masks = stack.masks([value], self.opening.memory, region.box)[0]
+        sizes = masks.sum(axis=(1, 2))
+        return float(sizes[sizes > 0].mean()) if sizes.any() else 1.0
