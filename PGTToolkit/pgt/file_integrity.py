@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import gzip
 import math
-import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from pgt.errors import InputError
+from pgt.nifti import check_nifti
 
 _CHUNK_BYTES = 1 << 22
-_GZIP_MAGIC = b"\x1f\x8b"
-_NIFTI_HEADER_BYTES = {348: 1, 540: 2}
 _METAIMAGE_TYPE_BYTES = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4,
     "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
@@ -51,47 +49,13 @@ def check_complete(path: Path) -> None:
     name = path.name.lower()
     try:
         if name.endswith((".nii", ".nii.gz")):
-            _check_nifti(path)
+            check_nifti(path)
         elif name.endswith((".mha", ".mhd")):
             _check_metaimage(path)
         elif name.endswith(".nrrd"):
             _check_nrrd(path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is truncated or damaged.") from error
-
-
-def _check_nifti(path: Path) -> None:
-    with path.open("rb") as file:
-        compressed = file.read(2) == _GZIP_MAGIC
-    with gzip.open(path) if compressed else path.open("rb") as file:
-        header = file.read(max(_NIFTI_HEADER_BYTES))
-        expected = _nifti_bytes(path, header)
-        if compressed:
-            # To the end, so that the checksum is compared as well.
-            present = len(header) + sum(len(chunk) for chunk in _chunks(file))
-        else:
-            present = path.stat().st_size
-    if present < expected:
-        raise InputError(f"{path} is truncated: it holds {present} of {expected} bytes.")
-
-
-def _nifti_bytes(path: Path, header: bytes) -> int:
-    """Bytes of the whole uncompressed file, from its NIfTI-1 or NIfTI-2 header."""
-    for order in "<>":
-        version = _NIFTI_HEADER_BYTES.get(struct.unpack(f"{order}i", header[:4])[0]) if len(header) > 4 else 0
-        if version == 1 and len(header) >= 348:
-            dimensions = struct.unpack(f"{order}8h", header[40:56])
-            (bits,) = struct.unpack(f"{order}h", header[72:74])
-            (offset,) = struct.unpack(f"{order}f", header[108:112])
-        elif version == 2 and len(header) >= 540:
-            (bits,) = struct.unpack(f"{order}h", header[14:16])
-            dimensions = struct.unpack(f"{order}8q", header[16:80])
-            (offset,) = struct.unpack(f"{order}q", header[168:176])
-        else:
-            continue
-        if 1 <= dimensions[0] <= 7 and math.isfinite(offset):
-            return int(offset) + math.prod(dimensions[1 : dimensions[0] + 1]) * bits // 8
-    raise InputError(f"{path} is not a NIfTI file, or its header is damaged.")
 
 
 def _check_metaimage(path: Path) -> None:

@@ -25,6 +25,7 @@ from pgt.errors import InputError, OutputError
 from pgt.file_integrity import check_complete
 from pgt.geometry import Geometry
 from pgt.itk_images import geometry_of, image_of, quiet_libraries, voxels_of
+from pgt.nifti import unfinite_voxels
 from pgt.output_files import whole_file
 from pgt.resampling import placed_on
 from pgt.segmentation_nrrd import (
@@ -62,8 +63,7 @@ def read_volume(path: str | Path) -> Volume:
         volume = read_series(path)
         return Volume(_finite(path, volume.voxels), volume.geometry)
     image = _read_image(path)
-    _refuse_vectors(path, image)
-    return Volume(_finite(path, voxels_of(image)), geometry_of(image))
+    return Volume(_finite(path, _scalars(path, image)), geometry_of(image))
 
 
 def read_geometry(path: str | Path) -> Geometry:
@@ -112,8 +112,7 @@ def read_label_map(path: str | Path) -> LabelMap:
     metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
     if has_segments(metadata):
         return _read_segmentation(path, image, metadata)
-    _refuse_vectors(path, image)
-    return LabelMap.from_voxels(_labels(path, voxels_of(image)), _named(path, image))
+    return LabelMap.from_voxels(_labels(path, _scalars(path, image)), geometry_of(image))
 
 
 def write_volume(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
@@ -198,11 +197,17 @@ def _named(path: Path, image: Any) -> Geometry:
         raise InputError(f"{path}: {error}") from error
 
 
-def _refuse_vectors(path: Path, image: sitk.Image) -> None:
+def _scalars(path: Path, image: sitk.Image) -> NDArray[Any]:
+    """The voxels [i, j, k] of an image with one real number each, NaN and infinities as they were stored."""
     components = image.GetNumberOfComponentsPerPixel()
     if components > 1 or "complex" in image.GetPixelIDTypeAsString():
         kind = "complex numbers" if components == 1 else f"{components} values a voxel (colour or vectors)"
         raise InputError(f"{path} holds {kind}; a scalar image is needed.")
+    voxels = voxels_of(image)
+    if path.name.lower().endswith((".nii", ".nii.gz")) and np.issubdtype(voxels.dtype, np.floating):
+        places, values = unfinite_voxels(path)
+        voxels.T.reshape(-1)[places] = values
+    return voxels
 
 
 def _finite(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
