@@ -49,8 +49,8 @@ class ShapeInterpolator:
     """The signed distance of a structure on any slice, from the slices that were annotated.
 
     Between two annotated slices the signed distance is interpolated linearly. Towards an annotated-empty
-    slice the shape shrinks evenly and is gone half-way. Before the first and after the last annotated slice it
-    shrinks evenly too, and is gone after the smaller of
+    slice the shape shrinks evenly and is gone half-way. Before the first and after the last annotated slice
+    it shrinks evenly too, and is gone after the smaller of
       - the radius of the largest circle that fits in that slice, and
       - half the gap to the nearest other annotated slice.
     An annotated-empty slice is never crossed. Annotated slices return their own signed distance.
@@ -113,8 +113,9 @@ class ShapeInterpolator:
             return self._shrunk(before, (index - before) / (gap / 2))
         if self._is_empty(before):
             return self._shrunk(after, (after - index) / (gap / 2))
-        weight = np.float32((index - before) / gap)
-        return (1 - weight) * self._annotated_distance(before) + weight * self._annotated_distance(after)
+        start, end = self._annotated_distance(before), self._annotated_distance(after)
+        between: NDArray[np.float32] = start + np.float32((index - before) / gap) * (end - start)
+        return between
 
     def _beyond_end(self, index: int, end: int, neighbour: int) -> NDArray[np.float32]:
         last = int(self.annotated[end])
@@ -128,7 +129,8 @@ class ShapeInterpolator:
     def _shrunk(self, index: int, fraction: float) -> NDArray[np.float32]:
         """The annotated slice shrunk evenly; nothing is left of it at a fraction of 1."""
         distance = self._annotated_distance(index)
-        return distance - np.float32(fraction * float(distance.max()))
+        shrunk: NDArray[np.float32] = distance - np.float32(fraction * float(distance.max()))
+        return shrunk
 
     def _is_empty(self, index: int) -> bool:
         return not self._masks[index].any()
