@@ -22,7 +22,8 @@ from pgt.errors import InputError
 
 _CHUNK_BYTES = 1 << 22
 _GZIP_MAGIC = b"\x1f\x8b"
-_LONGEST_HEADER = 540
+_HEADER_BYTES = 348
+_NIFTI2_HEADER_BYTES = 540
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 
@@ -31,12 +32,10 @@ class NiftiLayout:
     """How the voxels are stored.
 
     Args:
-        offset: bytes before the first voxel.
         voxel_bytes: bytes of all voxels.
         float_type: number type of voxels stored as real floating point numbers, None for any others.
     """
 
-    offset: int
     voxel_bytes: int
     float_type: np.dtype[Any] | None
 
@@ -63,17 +62,13 @@ def unfinite_voxels(path: Path) -> tuple[NDArray[np.int64], NDArray[np.floating[
         layout = _layout(path, file)
         if layout.float_type is not None:
             start = 0
-            for chunk in _chunks(file):
-                usable = len(chunk) - len(chunk) % layout.float_type.itemsize
-                numbers = np.frombuffer(chunk[:usable], layout.float_type)
+            for chunk in _chunks(file, layout.voxel_bytes):
+                numbers = np.frombuffer(chunk, layout.float_type)
                 found = np.flatnonzero(~np.isfinite(numbers))
                 places.append(found + start)
                 values.append(numbers[found].astype(np.float64))
                 start += numbers.size
-            voxel_count = layout.voxel_bytes // layout.float_type.itemsize
-            inside = np.concatenate(places) < voxel_count
-            return np.concatenate(places)[inside], np.concatenate(values)[inside]
-    return places[0], values[0]
+    return np.concatenate(places), np.concatenate(values)
 
 
 @contextmanager
@@ -90,31 +85,29 @@ def _unpacked(path: Path) -> Iterator[BinaryIO]:
 
 
 def _layout(path: Path, file: BinaryIO) -> NiftiLayout:
-    """The layout by the NIfTI-1 or NIfTI-2 header; leaves ``file`` at the first voxel."""
-    header = file.read(_LONGEST_HEADER)
+    """The layout by the header; leaves ``file`` at the first voxel."""
+    header = file.read(_HEADER_BYTES)
     for order in "<>":
-        size = struct.unpack(f"{order}i", header[:4])[0] if len(header) > 4 else 0
-        if size == 348 <= len(header):
-            dimensions = struct.unpack(f"{order}8h", header[40:56])
-            number_type, bits = struct.unpack(f"{order}2h", header[70:74])
-            (offset,) = struct.unpack(f"{order}f", header[108:112])
-        elif size == 540 <= len(header):
-            number_type, bits = struct.unpack(f"{order}2h", header[12:16])
-            dimensions = struct.unpack(f"{order}8q", header[16:80])
-            (offset,) = struct.unpack(f"{order}q", header[168:176])
-        else:
+        size = struct.unpack(f"{order}i", header[:4])[0] if len(header) == _HEADER_BYTES else 0
+        if size == _NIFTI2_HEADER_BYTES:
+            raise InputError(f"{path} is NIfTI-2, which is not supported; save it as NIfTI-1 or NRRD.")
+        if size != _HEADER_BYTES:
             continue
+        dimensions = struct.unpack(f"{order}8h", header[40:56])
+        number_type, bits = struct.unpack(f"{order}2h", header[70:74])
+        (offset,) = struct.unpack(f"{order}f", header[108:112])
         if 1 <= dimensions[0] <= 7 and math.isfinite(offset) and offset >= 0:
             file.seek(int(offset))
             float_type = _FLOAT_TYPES.get(number_type)
             return NiftiLayout(
-                offset=int(offset),
                 voxel_bytes=math.prod(dimensions[1 : dimensions[0] + 1]) * bits // 8,
                 float_type=np.dtype(order + float_type) if float_type else None,
             )
     raise InputError(f"{path} is not a NIfTI file, or its header is damaged.")
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK_BYTES):
+def _chunks(file: BinaryIO, limit: int | None = None) -> Iterator[bytes]:
+    """The rest of a file, or its next ``limit`` bytes, in pieces of whole voxels."""
+    while chunk := file.read(_CHUNK_BYTES if limit is None else min(_CHUNK_BYTES, limit)):
+        limit = None if limit is None else limit - len(chunk)
         yield chunk

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import SimpleITK as sitk
 from geometries import DIRECTIONS, any_geometry, as_matrix, rotation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nifti_files import nifti_file
 
 from pgt.errors import InputError, OutputError
 from pgt.geometry import Geometry
@@ -99,20 +99,11 @@ def test_nifti_by_hand_lies_where_its_sform_says(tmp_path: Path) -> None:
     """The header's own bytes, so that no library stands between."""
     direction = rotation(10, 20, 30)
     spacing = np.array([0.8, 0.9, 3.0])
-    sform = np.column_stack([direction * spacing, [11.0, -22.0, 33.0]]).astype("<f4")
-    header = bytearray(352)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, 3, 2, 3, 4, 1, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, 4, 16)
-    struct.pack_into("<8f", header, 76, 1, *spacing, 0, 0, 0, 0)
-    struct.pack_into("<f", header, 108, 352)
-    header[123] = 2
-    struct.pack_into("<2h", header, 252, 0, 1)
-    header[280:328] = sform.tobytes()
-    header[344:348] = b"n+1\0"
-    voxels = np.arange(24, dtype="<i2").reshape((2, 3, 4), order="F")
-    with gzip.open(tmp_path / "hand.nii.gz", "wb") as file:
-        file.write(bytes(header) + voxels.tobytes(order="F"))
+    sform = np.column_stack([direction * spacing, [11.0, -22.0, 33.0]])
+    voxels = np.arange(24, dtype=np.int16).reshape((2, 3, 4))
+    affine = np.eye(4)
+    affine[:3] = sform
+    (tmp_path / "hand.nii.gz").write_bytes(gzip.compress(nifti_file(voxels, affine)))
     volume = read_volume(tmp_path / "hand.nii.gz")
     np.testing.assert_array_equal(volume.voxels, voxels)
     np.testing.assert_allclose(volume.geometry.ijk_to_ras[:3], sform, atol=1e-5)
