@@ -174,6 +174,8 @@ class AnnotatePanel(VTKObservationMixin):
                         "{name} changed on several slices at once. Confirm those that are finished (E)."
                     ).format(name=name)
                 )
+            elif drawn.records and not session.identity.rater:
+                self.status.warn(_("Drawn by nobody: enter your name or pseudonym as the rater."))
             elif drawn.records:
                 record = drawn.records[-1]
                 name = segment_name(session.segmentation_node, record.segment)

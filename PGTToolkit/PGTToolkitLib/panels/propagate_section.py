@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from PGTToolkitLib.dependencies import WHEEL_FOLDER_SETTING, ensure_dependencies
-from PGTToolkitLib.panels.parameters import AnnotateParameters
+from PGTToolkitLib.panels.parameters import AnnotateParameters, Method
 from PGTToolkitLib.panels.status_line import StatusLine
 from PGTToolkitLib.propagation import Propagator
 from PGTToolkitLib.worker import Event, Failed, Finished, Progressed, Stopped
@@ -99,8 +99,10 @@ class PropagateSection:
         elif isinstance(event, Finished):
             result = event.result
             self._ui.progressBar.value = self._ui.progressBar.maximum
-            self._ui.progressLabel.text = _("{method} on {device}, {seconds:.1f} s").format(
-                method=result.method, device=result.device, seconds=result.seconds
+            self._ui.progressLabel.text = _("{method}, {seconds:.1f} s on {device}").format(
+                method=Method(result.method).label(),
+                seconds=result.seconds,
+                device=_device_name(result.device),
             )
             self._status.say(" ".join((_("Propagated. Look through the slices below."), *result.messages)))
         elif isinstance(event, Stopped):
@@ -125,3 +127,12 @@ class PropagateSection:
 
     def _remember_wheel_folder(self) -> None:
         qt.QSettings().setValue(WHEEL_FOLDER_SETTING, self._ui.wheelFolderEdit.text)
+
+
+def _device_name(device: str) -> str:
+    """What the user reads for a device of torch."""
+    return (
+        _("the processor (CPU)")
+        if device == "cpu"
+        else _("the graphics card ({device})").format(device=device)
+    )

@@ -13,6 +13,9 @@ _UNREVIEWED_COLOR = "#b3541e"
 _REVIEWED_COLOR = "#2b6cb0"
 _TO_DO_COLOR = "#7a7a7a"
 
+_ROW_HEIGHT = 22
+_COLUMN_WIDTHS = (56, 190)
+
 
 class SliceTable:
     """A table with one slice a row; clicking a row shows the slice."""
@@ -23,8 +26,13 @@ class SliceTable:
         self._indices: list[int] = []
         table.columnCount = len(headers)
         table.setHorizontalHeaderLabels(list(headers))
+        table.wordWrap = False
         table.verticalHeader().visible = False
+        table.verticalHeader().defaultSectionSize = _ROW_HEIGHT
         table.horizontalHeader().stretchLastSection = True
+        table.horizontalHeader().highlightSections = False
+        for column, width in enumerate(_COLUMN_WIDTHS):
+            table.setColumnWidth(column, width)
         table.cellClicked.connect(self._clicked)
 
     def fill_with_drawing(self, rows: Sequence[DrawingRow]) -> None:

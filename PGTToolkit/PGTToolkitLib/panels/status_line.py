@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from pgt.errors import PGTError
@@ -42,3 +43,5 @@ class StatusLine:
         self._label.text = text
         self._label.styleSheet = style
         self._label.visible = bool(text)
+        # The end of a long panel may be scrolled out of sight; the window's own line never is.
+        slicer.util.showStatusMessage(text)

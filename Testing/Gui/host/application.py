@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 from __feature__ import true_property  # noqa: F401 - switches this module
@@ -73,6 +74,7 @@ def install(modules: Path) -> Application:
     Args:
         modules: the folder of the modules under test.
     """
+    qt_binding.keep_none_alive()
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["host"])
     qt_application.organizationName = "PGTToolkitTests"
     qt_application.setStyle("Fusion")
@@ -104,6 +106,13 @@ def _complete_slicer(application: Application) -> None:
     ]
     for logic in application.logics:
         logic.SetMRMLScene(slicer.mrmlScene)
+    cache = slicer.vtkCacheManager()
+    cache.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="pgt-host-cache-"))
+    data = slicer.vtkDataIOManager()
+    data.SetCacheManager(cache)
+    slicer.mrmlScene.SetCacheManager(cache)
+    slicer.mrmlScene.SetDataIOManager(data)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
     for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
         _add_slice_view(name, orientation)
     slicer.app = SimpleNamespace(
@@ -123,6 +132,7 @@ def _complete_slicer(application: Application) -> None:
         WithinRange=parameter_nodes.WithinRange,
     )
     _add_module("slicer.packaging", pip_ensure=_pip_ensure(application))
+    sys.modules["SampleData"] = SimpleNamespace(SampleDataLogic=SampleDataLogic)
     _add_module(
         "slicer.ScriptedLoadableModule",
         ScriptedLoadableModule=ScriptedLoadableModule,
@@ -133,14 +143,15 @@ def _complete_slicer(application: Application) -> None:
 
 
 def _add_slice_view(name: str, orientation: str) -> None:
-    """A slice view as the layout manager makes it; it stays when the scene is cleared."""
-    view = slicer.vtkMRMLSliceNode()
+    """A slice view as the layout manager makes it, and turns it back when the scene was cleared."""
+    view = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
     view.SetSingletonTag(name)
     view.SetName(name)
     view.SetLayoutName(name)
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
     view = slicer.mrmlScene.AddNode(view)
     view.SetOrientation(orientation)
+    scene = slicer.mrmlScene
+    scene.AddObserver(scene.EndCloseEvent, lambda *_arguments: view.SetOrientation(orientation))
     layers = slicer.vtkMRMLSliceCompositeNode()
     layers.SetSingletonTag(name)
     layers.SetLayoutName(name)
@@ -186,6 +197,21 @@ def _light_palette() -> QtGui.QPalette:
     for role in (QtGui.QPalette.ColorRole.ButtonText, QtGui.QPalette.ColorRole.Text):
         palette.setColor(QtGui.QPalette.ColorGroup.Disabled, role, disabled)
     return palette
+
+
+class SampleDataLogic:
+    """Keeps what modules register."""
+
+    sources: ClassVar[list[dict[str, Any]]] = []
+
+    @staticmethod
+    def registerCustomSampleDataCategory(name: str, title: str) -> None:
+        """A heading for the sources of one extension."""
+
+    @classmethod
+    def registerCustomSampleDataSource(cls, **source: Any) -> None:
+        """One data set."""
+        cls.sources.append(source)
 
 
 class ScriptedLoadableModule:

@@ -15,7 +15,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801 - the toolkit's nam
         super().__init__(parent)
         self._text = ""
         self._collapsed = False
-        self.contentsMargins = QtCore.QMargins(0, self.TITLE_HEIGHT, 0, 0)
+        self.setContentsMargins(0, self.TITLE_HEIGHT, 0, 0)
 
     def _read_text(self) -> str:
         return self._text

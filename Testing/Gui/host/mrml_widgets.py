@@ -35,8 +35,9 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801 - Slicer's name
     def setMRMLScene(self, scene: slicer.vtkMRMLScene) -> None:
         """List the nodes of a scene, and follow it."""
         self._scene = scene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
-            scene.AddObserver(event, lambda *_arguments: self._list())
+        events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent)
+        observers = [scene.AddObserver(event, lambda *_arguments: self._list()) for event in events]
+        self.destroyed.connect(lambda *_arguments: [scene.RemoveObserver(tag) for tag in observers])
         self._list()
 
     def currentNode(self) -> slicer.vtkMRMLNode | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +57,15 @@ def use_properties_below(folder: Path) -> None:
     for file in folder.rglob("*.py"):
         parts = file.relative_to(folder).with_suffix("").parts
         use_properties(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+
+
+def keep_none_alive() -> None:
+    """Make up for PySide6, which gives back one reference to None too many whenever a property is written.
+
+    From Python 3.12 on None cannot die; before, some thousand assignments would end the process.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 def put_in_place(module: ModuleType) -> None:
