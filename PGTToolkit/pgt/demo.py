@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,10 @@ from pgt.volume_io import write_label_map, write_volume
 
 MADE_SLICES = 6
 SHOWN_SLICES = 8
-_PEERS = {"shape": "Shape interpolation", "contour": "Contour interpolation"}
+_PEERS: dict[Literal["shape", "contour"], str] = {
+    "shape": "Shape interpolation",
+    "contour": "Contour interpolation",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,9 @@ def made_case(seed: int = 0) -> Case:
     return Case("PGT Toolkit: a made abdominal CT", "made by this project", volume, annotation, axis, truth)
 
 
-def run_demo(case: Case, folder: Path, device: str, show: Callable[[int, int, str], None]) -> str:
+def run_demo(
+    case: Case, folder: Path, device: Literal["auto", "cpu", "cuda"], show: Callable[[int, int, str], None]
+) -> str:
     """Propagate a case and write the files of `demo_files`.
 
     Args:

@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -73,10 +74,10 @@ def run_in_child(
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="pgt-", ignore_cleanup_errors=True) as scratch:
         process = context.Process(target=_serve, args=(sender, scratch, task, arguments, keywords))
-        with _deaf_to_interrupts():
-            process.start()
-        sender.close()
         try:
+            with _interrupts_held_back():
+                process.start()
+            sender.close()
             ending = _ending(process, receiver, on_step)
         finally:
             _end(process)
@@ -115,7 +116,9 @@ def _obituary(exit_status: int | None) -> str:
 
 def _end(process: BaseProcess) -> None:
     """End the child, and on POSIX whatever it has started."""
-    if hasattr(os, "killpg") and process.pid is not None:
+    if process.pid is None:
+        return
+    if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
@@ -123,21 +126,25 @@ def _end(process: BaseProcess) -> None:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A child started in here ignores Ctrl-C, which a terminal sends to every process: its parent decides."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held_back() -> Iterator[None]:
+    """A child started in here does not hear Ctrl-C before it is ready to ignore it.
+
+    One that is pressed meanwhile reaches this process at the end of the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # starting it later would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(sender: Connection, scratch: str, task: Callable[..., Any], arguments: Any, keywords: Any) -> None:
     """The child's side. Its temporary files lie where the parent removes them, whatever happens here."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everyone; the parent decides
     os.dup2(2, 1)  # standard output is for the command's own result, not for what libraries print
     tempfile.tempdir = scratch
     if hasattr(os, "setpgrp"):

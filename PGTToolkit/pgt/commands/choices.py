@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Literal
 
 from pgt.errors import InputError
+
+MethodName = Literal["auto", "network", "shape", "contour"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 class Axis(str, Enum):
@@ -20,6 +24,14 @@ class Axis(str, Enum):
         return "ijk".index(self.value)
 
 
+class Strategy(str, Enum):
+    """How slices to draw are chosen."""
+
+    FIXED = "fixed"
+    RANDOM = "random"
+    REPRESENTATIVE = "representative"
+
+
 class Method(str, Enum):
     """How slices between annotated ones are filled in."""
 
@@ -28,6 +40,11 @@ class Method(str, Enum):
     SHAPE = "shape"
     CONTOUR = "contour"
 
+    @property
+    def word(self) -> MethodName:
+        """The method as the engine takes it."""
+        return self.value
+
 
 class Device(str, Enum):
     """Where the network runs."""
@@ -35,6 +52,11 @@ class Device(str, Enum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+    @property
+    def word(self) -> DeviceName:
+        """The device as the engine takes it."""
+        return self.value
 
 
 def slice_indices(text: str | None) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ import typer
 
 from pgt import demo_files
 from pgt.commands.child import Report, Step, run_in_child
-from pgt.commands.choices import Axis, Device
+from pgt.commands.choices import Axis, Device, DeviceName
 from pgt.commands.outputs import Outputs
 from pgt.commands.progress import ProgressBar
 from pgt.errors import InputError, OutputError
@@ -43,7 +43,7 @@ def demo(
         with ProgressBar("Making a volume" if image is None else "Reading") as bar:
             staging = outputs.place(output / names[0]).parent
             sentences = run_in_child(
-                bar, demonstrate, staging, image, annotation, axis.number if axis else None, device.value
+                bar, demonstrate, staging, image, annotation, axis.number if axis else None, device.word
             )
         outputs.publish()
     typer.echo(sentences)
@@ -53,7 +53,12 @@ def demo(
 
 
 def demonstrate(
-    report: Report, folder: Path, image: Path | None, annotation: Path | None, axis: int | None, device: str
+    report: Report,
+    folder: Path,
+    image: Path | None,
+    annotation: Path | None,
+    axis: int | None,
+    device: DeviceName,
 ) -> str:
     """Do it; runs in the child process."""
     from pgt.commands.annotation_files import read_annotated

@@ -23,6 +23,15 @@ def check_image_name(path: Path) -> None:
         )
 
 
+def check_free(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse an output that exists (unless ``overwrite``), that is an input, or has no folder to go to."""
+    if path.resolve() in {given.resolve() for given in inputs}:
+        raise OutputError(f"{path} is an input of this command and is not replaced; name another output.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; give --force to replace it.")
+    check_output(path, overwrite)
+
+
 class Outputs:
     """Files to be written: written beside their places first, then renamed together.
 
@@ -41,12 +50,12 @@ class Outputs:
     def __init__(self, paths: Iterable[Path | None], overwrite: bool, inputs: Sequence[Path] = ()) -> None:
         self._paths = [path for path in paths if path is not None]
         self._overwrite = overwrite
-        self._inputs = {path.resolve() for path in inputs}
+        self._inputs = tuple(inputs)
         self._folders: dict[Path, Path] = {}
 
     def __enter__(self) -> Outputs:
         for number, path in enumerate(self._paths):
-            self._check(path)
+            check_free(path, self._overwrite, self._inputs)
             if path.resolve() in {other.resolve() for other in self._paths[:number]}:
                 raise OutputError(f"{path} is asked for twice; each output needs a file of its own.")
         try:
@@ -74,10 +83,10 @@ class Outputs:
         formers: dict[Path, Path | None] = {}
         try:
             for path in self._paths:
-                self._check(path)
+                check_free(path, self._overwrite, self._inputs)
                 formers[path] = self._put_aside(path)
                 _replace(self.place(path), path)
-        except OutputError:
+        except BaseException:
             for path, former in formers.items():
                 with contextlib.suppress(OSError):
                     former.replace(path) if former else path.unlink(missing_ok=True)
@@ -94,13 +103,6 @@ class Outputs:
         for path in self._paths:
             sentence = sentence.replace(str(self.place(path)), str(path))
         return sentence
-
-    def _check(self, path: Path) -> None:
-        if path.resolve() in self._inputs:
-            raise OutputError(f"{path} is an input of this command and is not replaced; name another output.")
-        if path.exists() and not self._overwrite:
-            raise OutputError(f"{path} exists already; give --force to replace it.")
-        check_output(path, self._overwrite)
 
     def _clear(self) -> None:
         for folder in self._folders.values():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgt.commands.child import Report, Step, run_in_child
-from pgt.commands.choices import Axis, Device, Method, slice_indices
+from pgt.commands.choices import Axis, Device, DeviceName, Method, MethodName, slice_indices
 from pgt.commands.outputs import Outputs, check_image_name
 from pgt.commands.progress import ProgressBar
 
@@ -26,9 +26,9 @@ class PropagationFiles:
     annotation: Path
     slices: tuple[int, ...] | None
     axis: int | None
-    method: str
+    method: MethodName
     model: str
-    device: str
+    device: DeviceName
     output: Path
     uncertainty: Path | None
     report: Path | None
@@ -78,9 +78,9 @@ def propagate(
             annotation=annotation,
             slices=indices,
             axis=axis.number if axis else None,
-            method=method.value,
+            method=method.word,
             model=model,
-            device=device.value,
+            device=device.word,
             output=outputs.place(output),
             uncertainty=outputs.place(uncertainty) if uncertainty else None,
             report=outputs.place(report) if report else None,
