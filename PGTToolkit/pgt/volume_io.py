@@ -249,9 +249,9 @@ def _read_segmentation(path: Path, image: sitk.Image, metadata: Mapping[str, str
         voxels, segments = merged_layers(
             tuple(_labels(path, layers[..., n].T) for n in range(layers.shape[-1])), stored_segments(metadata)
         )
+        label_map = LabelMap(voxels, geometry_of(image), segments)
     except InputError as error:
-        raise InputError(f"{path} cannot be used: {error}.") from error
-    label_map = LabelMap(voxels, geometry_of(image), segments)
+        raise InputError(f"{path} cannot be used: {str(error).removesuffix('.')}.") from error
     drawn_on = reference_geometry(metadata)
     return (placed_on(label_map, drawn_on) if drawn_on else None) or label_map
 
