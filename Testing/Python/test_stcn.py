@@ -80,7 +80,7 @@ def test_computes_what_the_official_code_computes(variant, configuration):
     memory = network.encode_key(images)
     values = network.encode_value(images, memory, masks, sum_of_others(masks))
     query = network.encode_key(slice_image("query"))
-    readout = network.read(memory, values, query)
+    readout = network.read(memory.key, values, query)
     logits = network.decode(readout, query)
     compare(
         variant,

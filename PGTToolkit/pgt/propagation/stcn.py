@@ -26,6 +26,8 @@ from pgt.propagation.resnet import BasicBlock, Bottleneck, Pyramid, ResNetEncode
 KEY_CHANNELS = 64
 VALUE_CHANNELS = 512
 STRIDE = 16
+SEGMENTS_AT_ONCE = 4
+"""Segments decoded together; bounds the memory needed on wide slices."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
@@ -56,10 +58,6 @@ class KeyFeatures:
     key: Tensor
     thin: Tensor
     pyramid: Pyramid
-
-    def __getitem__(self, number: int) -> KeyFeatures:
-        one = slice(number, number + 1)
-        return KeyFeatures(self.key[one], self.thin[one], Pyramid(*(level[one] for level in self.pyramid)))
 
 
 class ResidualBlock(nn.Module):
@@ -177,8 +175,8 @@ class STCNNetwork(nn.Module):
 
     @property
     def sharpness(self) -> Tensor:
-        """Logits per pixel of interpolated signed distance: none, the published network knows no shape."""
-        return self.key_proj.weight.new_zeros(())
+        """Logits that a pixel of interpolated signed distance is worth where the two are weighed: one."""
+        return self.key_proj.weight.new_ones(())
 
     def settings(self) -> dict[str, object]:
         """The configuration as plain values, written beside the weights."""
@@ -215,37 +213,57 @@ class STCNNetwork(nn.Module):
 
     def read(
         self,
-        memory: KeyFeatures,
+        memory_key: Tensor,
         values: Tensor,
         slice_features: KeyFeatures,
         top_k: int | None = DEFAULT_TOP_K,
     ) -> Tensor:
-        """What the segments of one slice read, (O, 512, H/16, W/16), from values (O, 512, S, H/16, W/16)."""
-        memory_key = memory.key.transpose(0, 1).flatten(1)[None]
-        query_key = slice_features.key.flatten(2)
-        readout = read_memory(memory_key, query_key, values.flatten(2)[None], top_k=top_k)
+        """What the segments of one slice read from S others.
+
+        Args:
+            memory_key: (S, 64, H/16, W/16).
+            values: (O, 512, S, H/16, W/16).
+            slice_features: of the slice that reads.
+            top_k: positions that a position reads; None for all.
+
+        Returns:
+            (O, 512, H/16, W/16).
+        """
+        memory = memory_key.transpose(0, 1).flatten(1)[None]
+        query = slice_features.key.flatten(2)
+        readout = read_memory(memory, query, values.flatten(2)[None], top_k=top_k)
         return readout[0].unflatten(2, slice_features.key.shape[2:])
 
     def forward(self, gaps: Sequence[Gap], top_k: int | None = DEFAULT_TOP_K) -> list[Tensor]:
         """Logits of every segment on every slice, one (O, D, H, W) tensor a gap.
 
-        Reads images and annotated masks of a gap; its shape and appearance play no part. Slices are decoded
-        one at a time, so that the memory needed does not grow with the gap.
+        Reads images and annotated masks of a gap; its shape and appearance play no part. Slices are encoded
+        and decoded one at a time, so that memory grows with the readout alone.
         """
         return [self._fill_in(gap, top_k) for gap in gaps]
 
     def _fill_in(self, gap: Gap, top_k: int | None) -> Tensor:
         rows, columns = gap.images.shape[2:]
-        memory_images = pad_to_stride(imagenet_normalised(gap.memory_images))
-        masks, others = pad_to_stride(gap.memory_masks), pad_to_stride(gap.memory_others)
-        memory = self.encode_key(memory_images)
-        values = self.encode_value(memory_images, memory, masks, others)
+        memory_key, values = self._remember(gap)
         logits = []
         for image in gap.images.split(1):
             features = self.encode_key(pad_to_stride(imagenet_normalised(image)))
-            logits.append(self.decode(self.read(memory, values, features, top_k), features))
+            readout = self.read(memory_key, values, features, top_k)
+            parts = [self.decode(part, features) for part in readout.split(SEGMENTS_AT_ONCE)]
+            logits.append(torch.cat(parts))
         top, left = (((-size) % STRIDE) // 2 for size in (rows, columns))
         return torch.stack(logits, dim=1)[:, :, top : top + rows, left : left + columns]
+
+    def _remember(self, gap: Gap) -> tuple[Tensor, Tensor]:
+        """Keys (M, 64, h, w) and values (O, 512, M, h, w) of the annotated slices."""
+        keys, values = [], []
+        masks, others = pad_to_stride(gap.memory_masks), pad_to_stride(gap.memory_others)
+        for number, image in enumerate(pad_to_stride(imagenet_normalised(gap.memory_images)).split(1)):
+            one = slice(number, number + 1)
+            features = self.encode_key(image)
+            keys.append(features.key)
+            values.append(self.encode_value(image, features, masks[:, one], others[:, one]))
+        return torch.cat(keys), torch.cat(values, dim=2)
 
 
 def imagenet_normalised(images: Tensor) -> Tensor:
