@@ -211,7 +211,7 @@ class SparseAnnotation:
             for value, by_axis in self.slices.items()
         }
         object.__setattr__(self, "slices", ordered)
-        self._check_range()
+        self._check_slices()
         labels = tuple(value for value in sorted(ordered) if self._has_voxels(value))
         if not labels:
             raise InputError("The annotated slices show no label: every segment is empty on them.")
@@ -228,8 +228,7 @@ class SparseAnnotation:
             axis: 0, 1 or 2.
             slices: the annotated slices along the axis; None for every slice that has any label.
         """
-        if axis not in (0, 1, 2):
-            raise InputError(f"The axis must be i, j or k (0, 1 or 2), not {axis}.")
+        _check_axis(axis)
         if slices is None:
             others = tuple(other for other in (0, 1, 2) if other != axis)
             drawn = np.flatnonzero(np.any(label_map.voxels != 0, axis=others))
@@ -272,7 +271,11 @@ class SparseAnnotation:
             known[_across(axis, list(indices))] = True
         return known
 
-    def _check_range(self) -> None:
+    def _check_slices(self) -> None:
+        if not self.slices:
+            raise InputError("There is no label: every segment is empty.")
+        for axis in {axis for by_axis in self.slices.values() for axis in by_axis}:
+            _check_axis(axis)
         if not any(self.annotated(axis) for axis in (0, 1, 2)):
             raise InputError("No slice is annotated.")
         for axis in (0, 1, 2):
@@ -290,6 +293,11 @@ class SparseAnnotation:
             for axis, indices in self.slices[value].items()
             for index in indices
         )
+
+
+def _check_axis(axis: int) -> None:
+    if axis not in (0, 1, 2):
+        raise InputError(f"The axis must be i, j or k (0, 1 or 2), not {axis}.")
 
 
 def _across(axis: int, index: int | list[int]) -> tuple[Any, ...]:

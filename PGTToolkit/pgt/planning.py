@@ -147,6 +147,8 @@ def plan_of(content: Mapping[str, Any]) -> SlicePlan:
     """
     try:
         first, last = (int(index) for index in content["extent"])
+        if not isinstance(content["slices"], list):
+            raise TypeError("slices are no list")
         slices = tuple(int(index) for index in content["slices"])
         axis = AXIS_NAMES.index(content["axis"])
         plan = SlicePlan(axis, slices, Strategy(content["strategy"]), int(content["seed"]), (first, last))
