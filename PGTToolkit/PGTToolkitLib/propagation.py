@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pgt.annotation import SliceLedger, SliceRecord, SliceState, SparseAnnotation
 from pgt.errors import InputError
+from PGTToolkitLib.boxes import Box
 from PGTToolkitLib.scene import Mask, segment_ids, volume_of
-from PGTToolkitLib.segment_writer import SegmentWriter
+from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
 from PGTToolkitLib.session import AnnotationSession, now
 from PGTToolkitLib.uncertainty import store_uncertainty
 from PGTToolkitLib.worker import Event, Failed, Finished, WorkerClient
@@ -35,8 +37,8 @@ def sparse_annotation(session: AnnotationSession) -> tuple[SparseAnnotation, dic
         raise InputError("No slice is annotated yet: draw a segment on at least one slice.")
     values = {segment: value for value, segment in enumerate(drawn, start=1)}
     # Only annotated voxels are handed over: what a machine filled elsewhere is no evidence.
-    masks = {segment: session.grid.mask(segment) & session.locked(segment, ledger) for segment in drawn}
-    return SparseAnnotation.from_ledger(session.grid.label_map(values, masks), ledger, values), values
+    label_map = session.grid.label_map(values, lambda segment: session.drawn(segment, ledger))
+    return SparseAnnotation.from_ledger(label_map, ledger, values), values
 
 
 def _annotated(ledger: SliceLedger, segment: str) -> bool:
@@ -135,41 +137,48 @@ def apply_result(
     """
     session.grid.check()
     ledger = session.ledger
-    present = set(segment_ids(session.segmentation_node))
+    present = segment_ids(session.segmentation_node)
     values = {segment: value for segment, value in values.items() if segment in present}
-    before = {segment: session.grid.mask(segment) for segment in present}
-    locked = {segment: session.locked(segment, ledger) for segment in values}
-    after = {
-        segment: np.where(
-            locked[segment],
-            before[segment],
-            result.label_map.mask(value) & ~_in_the_way(segment, before, locked),
-        )
-        for segment, value in values.items()
-    }
-    for segment in values:
-        _record(session, ledger, segment, result, before[segment], after[segment])
+    drawn = _drawn_labels(session, ledger, values)
+    changes = []
+    for segment, value in values.items():
+        before = session.grid.mask(segment)
+        after = result.label_map.mask(value)
+        after &= (drawn == 0) | (drawn == value)
+        for other in set(present) - set(values):
+            _give_way(after, session.grid.part(other), drawn == value)
+        for axis in range(3):
+            locked = list(ledger.annotated(segment, axis))
+            np.moveaxis(after, axis, 0)[locked] = np.moveaxis(before, axis, 0)[locked]
+        _record(session, ledger, segment, result, before, after)
+        changes.append(SegmentChange.between(segment, before, after))
     with session.own_changes():
-        writer.write(session.grid, after)
+        writer.write(session.grid, changes)
     session.write(ledger, values)
     store_uncertainty(session.segmentation_node, session.volume_node, result.uncertainty)
     suggestion = "" if result.next_slice is None else f"{result.axis} {result.next_slice}"
     session.segmentation_node.SetAttribute(_NEXT_SLICE, suggestion)
 
 
-def _in_the_way(segment: str, before: Mapping[str, Mask], locked: Mapping[str, Mask]) -> Mask:
-    """Voxels of other segments that this propagation must leave alone.
+def _drawn_labels(
+    session: AnnotationSession, ledger: SliceLedger, values: Mapping[str, int]
+) -> NDArray[np.unsignedinteger]:
+    """Array [i, j, k]: the label value of each voxel that a rater drew, 0 elsewhere."""
+    drawn = np.zeros(session.grid.shape, dtype=np.min_scalar_type(max(values.values(), default=0)))
+    for segment, value in values.items():
+        drawn[session.drawn(segment, ledger)] = value
+    return drawn
 
-    A segment that the rater drew into (a tumour inside its organ) may go on overlapping.
+
+def _give_way(mask: Mask, other: tuple[Box, Mask] | None, drawn: Mask) -> None:
+    """Take the voxels of another segment out of a mask, unless the rater drew into that segment.
+
+    A tumour drawn inside its organ may go on overlapping it.
     """
-    drawn = before[segment] & locked[segment]
-    blocked = np.zeros_like(drawn)
-    for other, mask in before.items():
-        if other in locked and other != segment:
-            blocked |= mask & locked[other]
-        elif other != segment and not np.any(mask & drawn):
-            blocked |= mask
-    return blocked
+    if other is not None:
+        box, voxels = other
+        if not np.any(voxels & drawn[box]):
+            mask[box] &= ~voxels
 
 
 def _record(
@@ -182,7 +191,6 @@ def _record(
 ) -> None:
     """Enter what the machine filled. A reviewed slice stays reviewed where no voxel of it changed."""
     axis = result.axis
-    annotated = ledger.annotated(segment, axis) or (0,)
     others = tuple(other for other in range(3) if other != axis)
     filled = after.any(axis=others)
     changed = (before ^ after).any(axis=others)
@@ -191,6 +199,7 @@ def _record(
         stale = record.state is not SliceState.ANNOTATED and (record.axis != axis or record.index not in kept)
         if record.segment == segment and stale:
             ledger.forget(segment, record.axis, record.index)
+    annotated = ledger.annotated(segment, axis) or (0,)
     for outcome in result.slices:
         index = outcome.index
         between = annotated[0] <= index <= annotated[-1]

@@ -7,7 +7,7 @@ the transform, because propagation only needs distances inside the volume.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,33 +181,32 @@ class SegmentationGrid:
             inner.append(slice(start - first, stop - first))
         return (box[0], box[1], box[2]), voxels[tuple(inner)]
 
-    def label_map(self, values: Mapping[str, int], masks: Mapping[str, Mask]) -> LabelMap:
-        """A label map of segments, each where its mask says.
+    def label_map(self, values: Mapping[str, int], mask_of: Callable[[str], Mask]) -> LabelMap:
+        """A label map of segments.
 
         Args:
             values: label value of each segment ID.
-            masks: boolean array [i, j, k] of each segment ID.
+            mask_of: answers a segment ID with its boolean array [i, j, k].
 
         Raises:
             InputError: two masks share voxels.
         """
-        largest = max(values.values(), default=0)
-        voxels = np.zeros(self.shape, dtype=np.uint8 if largest < 256 else np.uint16)
+        voxels = np.zeros(self.shape, dtype=np.min_scalar_type(max(values.values(), default=0)))
         for segment_id, value in values.items():
-            taken = voxels[masks[segment_id]]
-            if np.any(taken):
-                other = next(other for other, label in values.items() if label == taken.max())
+            mask = mask_of(segment_id)
+            taken = int(voxels[mask].max(initial=0))
+            if taken:
+                other = next(other for other, label in values.items() if label == taken)
                 names = [segment_name(self.segmentation_node, name) for name in (other, segment_id)]
-                raise InputError(
-                    f"{names[0]} and {names[1]} overlap on annotated slices: erase one of them there."
-                )
-            voxels[masks[segment_id]] = value
+                raise InputError(f"{names[0]} and {names[1]} overlap on annotated slices: erase one there.")
+            voxels[mask] = value
         segmentation = self.segmentation_node.GetSegmentation()
         segments = tuple(
             Segment(
                 value=value,
                 name=segmentation.GetSegment(segment_id).GetName(),
-                color=tuple(segmentation.GetSegment(segment_id).GetColor()),
+                color=segmentation.GetSegment(segment_id).GetColor(),
+                identifier=segment_id,
             )
             for segment_id, value in values.items()
         )

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import slicer
 
 from PGTToolkitLib.boxes import Box, bounding_box
 from PGTToolkitLib.scene import Mask, SegmentationGrid
+
+
+@dataclass(frozen=True)
+class SegmentChange:
+    """What is to change in one segment.
+
+    Args:
+        segment: its ID.
+        box: the smallest box [i, j, k] around the change; None where nothing changes.
+        removed: the voxels of the box that the segment loses.
+        added: the voxels of the box that it gains.
+    """
+
+    segment: str
+    box: Box | None
+    removed: Mask
+    added: Mask
+
+    @classmethod
+    def between(cls, segment: str, before: Mask, after: Mask) -> SegmentChange:
+        """The change from one mask [i, j, k] of the whole volume to another."""
+        box = bounding_box(before ^ after)
+        inside = box or (slice(0, 0), slice(0, 0), slice(0, 0))
+        return cls(segment, box, before[inside] & ~after[inside], after[inside] & ~before[inside])
 
 
 class SegmentWriter:
@@ -18,53 +43,30 @@ class SegmentWriter:
     segments are never overwritten and nothing is masked.
     """
 
-    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
-        self._settings = slicer.vtkMRMLSegmentEditorNode()
-        self._settings.SetHideFromEditors(True)
-        self._settings.SetSaveWithScene(False)
-        self._settings.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
-        self._settings.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    def __init__(self) -> None:
+        settings = slicer.vtkMRMLSegmentEditorNode()
+        settings.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+        settings.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
         self._editor = slicer.vtkSlicerSegmentEditorLogic()
-        self._editor.SetMRMLScene(scene)
-        scene.AddNode(self._settings)
-        self._editor.SetSegmentEditorNode(self._settings)
+        self._editor.SetSegmentEditorNode(settings)
 
-    def write(self, grid: SegmentationGrid, masks: Mapping[str, Mask]) -> tuple[str, ...]:
-        """Give segments new voxels; only the box that changes is written.
-
-        Args:
-            grid: the segmentation on its volume's grid.
-            masks: the whole new mask, boolean [i, j, k], of each segment ID that may change.
-
-        Returns:
-            The IDs of the segments that did change.
-        """
-        changes = {segment: _changes(grid.mask(segment), mask) for segment, mask in masks.items()}
-        changed = {segment: change for segment, change in changes.items() if change is not None}
+    def write(self, grid: SegmentationGrid, changes: Sequence[SegmentChange]) -> None:
+        """Change segments; nothing outside the boxes of the changes is written."""
         modifying = grid.segmentation_node.StartModify()
         try:
             # All removals first: a voxel that passes to another segment is then free when it is taken.
-            for segment, (box, removed, _) in changed.items():
-                self._modify(grid, segment, box, removed, self._editor.ModificationModeRemove)
-            for segment, (box, _, added) in changed.items():
-                self._modify(grid, segment, box, added, self._editor.ModificationModeAdd)
+            for change in changes:
+                self._modify(grid, change, change.removed, self._editor.ModificationModeRemove)
+            for change in changes:
+                self._modify(grid, change, change.added, self._editor.ModificationModeAdd)
         finally:
             grid.segmentation_node.EndModify(modifying)
-        return tuple(changed)
 
-    def _modify(self, grid: SegmentationGrid, segment: str, box: Box, voxels: Mask, mode: int) -> None:
-        if not np.any(voxels):
+    def _modify(self, grid: SegmentationGrid, change: SegmentChange, voxels: Mask, mode: int) -> None:
+        if change.box is None or not np.any(voxels):
             return
-        image = grid.oriented_image(voxels, [side.start for side in box])
+        image = grid.oriented_image(voxels, [side.start for side in change.box])
         per_segment, bypass_masking = False, True
         self._editor.ModifySegmentByLabelmap(
-            grid.segmentation_node, segment, image, mode, per_segment, bypass_masking
+            grid.segmentation_node, change.segment, image, mode, per_segment, bypass_masking
         )
-
-
-def _changes(before: Mask, after: Mask) -> tuple[Box, Mask, Mask] | None:
-    """The box of the voxels that differ, with those removed and those added inside; None without any."""
-    box = bounding_box(before ^ after)
-    if box is None:
-        return None
-    return box, before[box] & ~after[box], after[box] & ~before[box]

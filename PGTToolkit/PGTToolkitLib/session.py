@@ -91,12 +91,14 @@ class AnnotationSession:
         """The slice states, read from the scene."""
         return read_ledger(self.segmentation_node)
 
-    def locked(self, segment: str, ledger: SliceLedger) -> Mask:
-        """The voxels [i, j, k] of a segment's annotated slices, along whatever axis."""
-        locked = np.zeros(self.grid.shape, dtype=bool)
+    def drawn(self, segment: str, ledger: SliceLedger) -> Mask:
+        """The segment on its annotated slices, along whatever axis, as boolean array [i, j, k]."""
+        mask = self.grid.mask(segment)
+        drawn = np.zeros_like(mask)
         for axis in range(3):
-            np.moveaxis(locked, axis, 0)[list(ledger.annotated(segment, axis))] = True
-        return locked
+            annotated = list(ledger.annotated(segment, axis))
+            np.moveaxis(drawn, axis, 0)[annotated] = np.moveaxis(mask, axis, 0)[annotated]
+        return drawn
 
     def take_edits(self, preferred_axis: int) -> Drawn:
         """Mark the slices that were drawn since the last call as annotated by the present rater.

@@ -7,6 +7,7 @@ import slicer
 from numpy.typing import NDArray
 
 _REFERENCE_ROLE = "PGTToolkit.Uncertainty"
+_VIEW_LAYERS = "vtkMRMLSliceCompositeNode"
 _COLORS = "vtkMRMLColorTableNodeIron"
 
 _OVERLAY_OPACITY = 0.5
@@ -43,12 +44,19 @@ def store_uncertainty(
             "vtkMRMLScalarVolumeNode", f"{segmentation_node.GetName()} uncertainty"
         )
         segmentation_node.SetNodeReferenceID(_REFERENCE_ROLE, node.GetID())
-    percent = np.rint(np.clip(uncertainty, 0, 1) * 100).astype(np.uint8)
-    slicer.util.updateVolumeFromArray(node, percent.T)
+    slicer.util.updateVolumeFromArray(node, _in_percent(uncertainty).T)
     node.CopyOrientation(volume_node)
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     _show_as_heat(node)
     return node
+
+
+def _in_percent(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
+    percent = np.empty(uncertainty.shape, dtype=np.uint8, order="F")
+    # Slice by slice, because the float copies of a whole volume would be many times its size.
+    for index in range(uncertainty.shape[2]):
+        percent[:, :, index] = np.rint(np.clip(uncertainty[:, :, index], 0, 1) * 100)
+    return percent
 
 
 def _show_as_heat(node: slicer.vtkMRMLScalarVolumeNode) -> None:
@@ -66,7 +74,9 @@ def show_uncertainty(segmentation_node: slicer.vtkMRMLSegmentationNode, visible:
     node = uncertainty_node(segmentation_node)
     if node is None:
         return
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", segmentation_node.GetScene()):
+    scene = segmentation_node.GetScene()
+    for number in range(scene.GetNumberOfNodesByClass(_VIEW_LAYERS)):
+        view = scene.GetNthNodeByClass(number, _VIEW_LAYERS)
         shown = view.GetForegroundVolumeID() == node.GetID()
         if visible and not shown:
             view.SetForegroundVolumeID(node.GetID())

@@ -21,7 +21,7 @@ from pgt.sample_volume import make_sample
 from pgt.volume import LabelMap, Volume
 from pgt.volume_io import read_label_map
 from PGTToolkitLib.propagation import Propagator, suggested_slice
-from PGTToolkitLib.segment_writer import SegmentWriter
+from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
 from PGTToolkitLib.session import AnnotationSession
 from PGTToolkitLib.slice_plan import plan_volume, store_plan, stored_plan
 from PGTToolkitLib.uncertainty import uncertainty_node
@@ -88,7 +88,7 @@ def make_desk(scene, make_session, pen_for, worker):
     def make(volume: Volume, truth: LabelMap, organs=ORGANS) -> Desk:
         session = make_session(add_volume_node(scene, volume), organs)
         masks = {organ: label_of(truth, organ) for organ in organs}
-        return Desk(session, masks, pen_for(session), Propagator(worker, SegmentWriter(scene)))
+        return Desk(session, masks, pen_for(session), Propagator(worker, SegmentWriter()))
 
     return make
 
@@ -209,7 +209,8 @@ def test_a_finished_neighbour_is_not_touched(desk):
     neighbour[: neighbour.shape[0] // 2] = False
     session.segmentation_node.GetSegmentation().AddEmptySegment("done", "done")
     with session.own_changes():
-        SegmentWriter(session.segmentation_node.GetScene()).write(session.grid, {"done": neighbour})
+        change = SegmentChange.between("done", np.zeros_like(neighbour), neighbour)
+        SegmentWriter().write(session.grid, [change])
     for index in drawn_slices(desk.truth["Liver"], 4):
         desk.pen.draw_slice("Liver", K, index, desk.truth["Liver"][:, :, index] & ~neighbour[:, :, index])
         session.take_edits(K)

@@ -44,7 +44,7 @@ class AnnotatePanel(VTKObservationMixin):
         self.status = StatusLine(ui.statusLabel)
         self.workplace = Workplace(self._schedule_look)
         self.editor = self._make_editor()
-        propagator = Propagator(self._worker, SegmentWriter(slicer.mrmlScene))
+        propagator = Propagator(self._worker, SegmentWriter())
         self.volume = VolumeSection(ui, self.workplace, self.status, self.refresh)
         self.plan = PlanSection(ui, self.workplace, self.status, self._current_segment, self.refresh)
         self.propagation = PropagateSection(
@@ -55,7 +55,6 @@ class AnnotatePanel(VTKObservationMixin):
             selector.setMRMLScene(slicer.mrmlScene)
         # A stroke raises several events; looking once, after the last, sees the whole stroke.
         self._look_timer = qt.QTimer()
-        self._look_timer.singleShot = True
         self._look_timer.interval = 0
         self._look_timer.timeout.connect(self._look)
         self._keys = ModuleKeys(
@@ -162,6 +161,7 @@ class AnnotatePanel(VTKObservationMixin):
 
     def _look(self) -> None:
         """Mark what was drawn since the last look."""
+        self._look_timer.stop()
         with self.status.problems():
             if not self.workplace.is_open:
                 return

@@ -104,7 +104,9 @@ class PropagateSection:
                 seconds=result.seconds,
                 device=_device_name(result.device),
             )
-            self._status.say(" ".join((_("Propagated. Look through the slices below."), *result.messages)))
+            self._status.say(
+                " ".join((_("Propagated. Review the slices, least certain first."), *result.messages))
+            )
         elif isinstance(event, Stopped):
             self._ui.progressBar.value = 0
             self._ui.progressLabel.text = ""

@@ -98,7 +98,7 @@ class ReviewSection:
         if unreviewed:
             node = self._workplace.session.segmentation_node
             names = ", ".join(segment_name(node, segment) for segment in unreviewed)
-            self._ui.reviewLabel.text = _("Slice {index}, not reviewed, outlined only: {names}.").format(
+            self._ui.reviewLabel.text = _("Slice {index} is not reviewed. Outlined only: {names}.").format(
                 index=self._workplace.shown, names=names
             )
         else:

@@ -40,15 +40,15 @@ class Application:
     def photograph(self, file: Path) -> None:
         """Save a picture of the module panel, at the width of Slicer's module panel."""
         panel = self.main_window.centralWidget()
-        self.main_window.resize(PANEL_WIDTH, 100)
         self.main_window.show()
-        self.events()
         self.main_window.resize(PANEL_WIDTH, panel.sizeHint.height())
         self.events()
+        self.main_window.resize(PANEL_WIDTH, panel.sizeHint.height() + self.main_window.statusBar().height)
+        self.events()
         file.parent.mkdir(parents=True, exist_ok=True)
-        pixels = QtGui.QPixmap(self.main_window.size * PIXEL_RATIO)
+        pixels = QtGui.QPixmap(panel.size * PIXEL_RATIO)
         pixels.setDevicePixelRatio(PIXEL_RATIO)
-        self.main_window.render(pixels)
+        panel.render(pixels)
         pixels.save(str(file))
 
     def open_module(self, name: str) -> Any:
