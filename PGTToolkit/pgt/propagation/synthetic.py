@@ -56,12 +56,14 @@ def make_volume(
 def _redraw(labels: NDArray[np.uint8], value: int, pixels: float) -> None:
     """Draw a structure wider (or, if negative, tighter) than the image shows it, on every slice alike."""
     for plane in labels:
-        mask = plane == value
-        if mask.any():
+        rows, columns = (np.flatnonzero((plane == value).any(axis=axis)) for axis in (1, 0))
+        if rows.size:
+            box = plane[max(rows[0] - 4, 0) : rows[-1] + 5, max(columns[0] - 4, 0) : columns[-1] + 5]
+            mask = box == value
             wanted = signed_distance(mask, (1.0, 1.0)) + pixels > 0
             if wanted.any():
-                plane[mask & ~wanted] = 0
-                plane[wanted] = value
+                box[mask & ~wanted] = 0
+                box[wanted] = value
 
 
 def smooth_field(generator: np.random.Generator, shape: tuple[int, ...], scales: tuple[float, ...]) -> Field:

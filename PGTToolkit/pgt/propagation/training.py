@@ -36,7 +36,7 @@ class TrainingSettings:
     weight_decay: float = 1e-2
     warm_up_steps: int = 100
     examples_per_step: int = 3
-    examples_per_volume: int = 4
+    examples_per_volume: int = 10
     sizes: tuple[int, ...] = (64, 80, 96, 96, 112)
     averaging: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
