@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,10 @@ MEGABYTE = 1 << 20
 
 
 def tracked_files() -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=False)
-    if listing.returncode:
-        pytest.skip("not a git checkout")
+    git = shutil.which("git")
+    if git is None or not (PROJECT / ".git").exists():
+        pytest.skip("not a git checkout, or git is missing")
+    listing = subprocess.run([git, "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True)
     paths = (PROJECT / name for name in listing.stdout.decode().split("\0") if name)
     return [path for path in paths if path.is_file()]
 
