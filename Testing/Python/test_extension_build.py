@@ -55,12 +55,15 @@ def test_every_module_file_is_built_and_tested(configured: dict[str, list[str]])
     assert {f"{module}.py" for module in modules} <= set(configured["unittest"])
 
 
-def test_every_script_is_installed_once(configured: dict[str, list[str]]) -> None:
-    assert sorted(configured["script"]) == sorted(tree(EXTENSION, "*.py"))
-
-
-def test_every_resource_is_installed_once(configured: dict[str, list[str]]) -> None:
-    assert sorted(configured["resource"]) == sorted(tree(EXTENSION / "Resources", "*"))
+@pytest.mark.parametrize(
+    ("kind", "folder", "pattern"), [("script", EXTENSION, "*.py"), ("resource", EXTENSION / "Resources", "*")]
+)
+def test_every_file_is_installed_once(
+    configured: dict[str, list[str]], kind: str, folder: Path, pattern: str
+) -> None:
+    """A file that PGTToolkit/CMakeLists.txt does not list would be missing from the installed extension."""
+    assert tree(folder, pattern) - set(configured[kind]) == set()
+    assert sorted(configured[kind]) == sorted(set(configured[kind]))
 
 
 def test_every_test_inside_slicer_is_registered(configured: dict[str, list[str]]) -> None:
