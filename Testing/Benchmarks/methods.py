@@ -19,7 +19,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,31 +48,26 @@ class Method:
 
 
 def find_method(name: str) -> Method:
-    """A peer, the engine (``auto``, ``network``, ``product-shape``) or ``package.module:function``."""
+    """A peer, the engine (auto, network, pgt-shape, pgt-contour) or ``package.module:function``."""
     if name in _PEERS:
         return _PEERS[name]
     if ":" in name:
         module, function = name.split(":")
         return Method(name, getattr(importlib.import_module(module), function), reads_image=True)
     if name in _ENGINE_METHODS:
-        return Method(name, _engine(name), reads_image=True)
+        return Method(name, _engine(_ENGINE_METHODS[name]), reads_image=True)
     known = ", ".join([*_PEERS, *_ENGINE_METHODS])
     raise ValueError(f"unknown method {name!r}; there are {known} and package.module:function")
 
 
 def shape(voxels: NDArray[Any], spacing: Spacing, drawn: Mask, axis: int, annotated: Sequence[int]) -> Mask:
     """Plain signed-distance interpolation, linear between the annotated slices, as everybody does it."""
-    from pgt.propagation.interpolation import interpolate_shape
+    return _interpolated(spacing, drawn, axis, annotated, "distance")
 
-    in_plane = tuple(step for other, step in enumerate(spacing) if other != axis)
-    slices = np.moveaxis(drawn, axis, 0)
-    wanted = range(annotated[0], annotated[-1] + 1)
-    distance = interpolate_shape(
-        {index: slices[index] for index in annotated}, wanted, (in_plane[0], in_plane[1]), spacing[axis]
-    )
-    result = np.zeros_like(drawn)
-    np.moveaxis(result, axis, 0)[wanted.start : wanted.stop] = distance > 0
-    return result
+
+def area(voxels: NDArray[Any], spacing: Spacing, drawn: Mask, axis: int, annotated: Sequence[int]) -> Mask:
+    """Signed-distance interpolation whose area follows the annotated slices: the network's prior."""
+    return _interpolated(spacing, drawn, axis, annotated, "area")
 
 
 def contour(voxels: NDArray[Any], spacing: Spacing, drawn: Mask, axis: int, annotated: Sequence[int]) -> Mask:
@@ -80,6 +75,26 @@ def contour(voxels: NDArray[Any], spacing: Spacing, drawn: Mask, axis: int, anno
     from pgt.propagation.contour_interpolation import interpolate_contour
 
     return interpolate_contour(drawn.astype(np.int16), axis, {1: annotated}, isolated=False) > 0
+
+
+def _interpolated(
+    spacing: Spacing, drawn: Mask, axis: int, annotated: Sequence[int], profile: Literal["distance", "area"]
+) -> Mask:
+    from pgt.propagation.interpolation import interpolate_shape
+
+    in_plane = tuple(step for other, step in enumerate(spacing) if other != axis)
+    slices = np.moveaxis(drawn, axis, 0)
+    wanted = range(annotated[0], annotated[-1] + 1)
+    distance = interpolate_shape(
+        {index: slices[index] for index in annotated},
+        wanted,
+        (in_plane[0], in_plane[1]),
+        spacing[axis],
+        profile,
+    )
+    result = np.zeros_like(drawn)
+    np.moveaxis(result, axis, 0)[wanted.start : wanted.stop] = distance > 0
+    return result
 
 
 def grow_cut(
@@ -150,7 +165,8 @@ def _engine(method: str) -> Propagate:
 
 _PEERS = {
     "shape": Method("shape", shape, reads_image=False, version=1),
+    "area": Method("area", area, reads_image=False, version=3),
     "contour": Method("contour", contour, reads_image=False, version=1),
     "growcut": Method("growcut", grow_cut, reads_image=True, version=1),
 }
-_ENGINE_METHODS = ("auto", "network")
+_ENGINE_METHODS = {"auto": "auto", "network": "network", "pgt-shape": "shape", "pgt-contour": "contour"}

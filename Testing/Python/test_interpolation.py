@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -135,6 +137,63 @@ class TestBetweenAnnotatedSlices:
         turned_masks = {9 - at if reversed_ else at: turn(mask) for at, mask in masks.items()}
         turned = interpolate_shape(turned_masks, order, spacing, 2.0)
         np.testing.assert_allclose(turned, turn(plain), atol=1e-4)
+
+
+class TestAreaProfile:
+    """The interpolation whose area follows the annotated slices."""
+
+    @staticmethod
+    def filled(masks: dict[int, NDArray[np.bool_]], indices: range) -> NDArray[np.bool_]:
+        return interpolate_shape(masks, indices, (1.0, 1.0), 1.0, "area") > 0
+
+    def test_a_cylinder_is_exact(self) -> None:
+        assert (self.filled({0: disc(12), 10: disc(12), 17: disc(12)}, range(18)) == disc(12)).all()
+
+    def test_a_sphere_is_rounder_than_by_distance(self) -> None:
+        sphere = np.stack([disc(np.sqrt(20**2 - index**2)) for index in range(-19, 20)])
+        drawn = {at: sphere[at] for at in (0, 19, 38)}
+        by_area = self.filled(drawn, range(39))
+        by_distance = interpolate_shape(drawn, range(39), (1.0, 1.0), 1.0) > 0
+        assert (by_area != sphere).sum() < 0.4 * (by_distance != sphere).sum()
+
+    @pytest.mark.parametrize("apart", [6, 14, 30])
+    def test_discs_apart_meet_half_way_and_keep_their_size(self, apart: int) -> None:
+        middle = self.filled(
+            {0: disc(6, column=40 - apart / 2), 8: disc(6, column=40 + apart / 2)}, range(4, 5)
+        )
+        rows, columns = np.nonzero(middle[0])
+        assert middle.sum() == pytest.approx(disc(6).sum(), rel=0.1)
+        assert columns.mean() == pytest.approx(40)
+        assert rows.mean() == pytest.approx(32)
+
+    def test_the_area_never_leaves_the_range_of_the_bounding_slices(self) -> None:
+        areas = [disc(radius).sum() for radius in (4, 15, 14, 5)]
+        masks = {0: disc(4), 9: disc(15), 14: disc(14), 25: disc(5)}
+        sizes = self.filled(masks, range(26)).sum(axis=(1, 2))
+        for (low, high), ends in zip(((0, 9), (9, 14), (14, 25)), pairwise(areas), strict=True):
+            assert sizes[low : high + 1].min() >= 0.95 * min(ends) - 4
+            assert sizes[low : high + 1].max() <= 1.05 * max(ends) + 4
+            assert (np.diff(sizes[low : high + 1]) * np.sign(ends[1] - ends[0]) >= -4).all()
+
+    def test_ends_and_annotated_slices_are_kept(self) -> None:
+        masks = {4: disc(10, row=20), 10: disc(16), 18: EMPTY, 20: disc(3)}
+        filled = self.filled(masks, range(-20, 40))
+        for index, mask in masks.items():
+            np.testing.assert_array_equal(filled[index + 20], mask)
+        used = np.flatnonzero(filled.any(axis=(1, 2))) - 20
+        assert used.tolist() == [*range(2, 14), 20]
+        assert np.diff(filled[30:35].sum(axis=(1, 2))).max() < 0
+
+    def test_a_full_slice_stays_full(self) -> None:
+        full = np.ones((9, 11), dtype=bool)
+        assert (interpolate_shape({0: full, 4: full}, [2], (1.0, 1.0), 1.0, "area") > 0).all()
+
+    def test_mirrored_slices_give_the_mirrored_result(self) -> None:
+        masks = {0: disc(5, row=30, column=31), 7: disc(11, row=20, column=50)}
+        mirrored = {index: mask[::-1, ::-1] for index, mask in masks.items()}
+        np.testing.assert_array_equal(
+            self.filled(mirrored, range(8)), self.filled(masks, range(8))[:, ::-1, ::-1]
+        )
 
 
 class TestEnds:

@@ -8,15 +8,21 @@ to the interpolated shape where its signed distance is above zero.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import distance_transform_edt
+
+Profile = Literal["distance", "area"]
+"""What changes evenly from one annotated slice to the next; see ShapeInterpolator."""
 
 EMPTY_DISTANCE = -1.0e4
 """Signed distance in mm, everywhere, of a slice that holds nothing: further outside than any scan is wide."""
 
 _MARGIN_VOXELS = 4
+_DECIMALS_OF_MM = 3
 
 
 def signed_distance(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.float32]:
@@ -48,9 +54,15 @@ def signed_distance(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> ND
 class ShapeInterpolator:
     """The signed distance of a structure on any slice, from the slices that were annotated.
 
-    Between two annotated slices the signed distance is interpolated linearly. Towards an annotated-empty
-    slice the shape shrinks evenly and is gone half-way. Before the first and after the last annotated slice
-    it shrinks evenly too, and is gone after the smaller of
+    Between two annotated slices the signed distance is interpolated linearly. What its outline encloses
+    depends on the profile:
+      - "distance" takes the interpolated signed distance as it is: the textbooks' shape-based interpolation.
+        Outlines that barely overlap leave little or nothing between them, and a rounded end becomes a cone.
+      - "area" moves its zero level so that the area follows a monotone cubic curve through the areas of the
+        annotated slices. Outlines apart meet half-way, and a rounded end becomes a dome.
+
+    Towards an annotated-empty slice the shape shrinks evenly and is gone half-way. Before the first and after
+    the last annotated slice it shrinks evenly too, and is gone after the smaller of
       - the radius of the largest circle that fits in that slice, and
       - half the gap to the nearest other annotated slice.
     An annotated-empty slice is never crossed. Annotated slices return their own signed distance.
@@ -64,12 +76,14 @@ class ShapeInterpolator:
         masks: Mapping[int, NDArray[np.bool_]],
         spacing: tuple[float, float],
         slice_spacing: float,
+        profile: Profile = "distance",
     ) -> None:
         """
         Args:
             masks: slice index -> bool (rows, columns), for every annotated slice, empty ones included.
             spacing: mm between rows and between columns.
             slice_spacing: mm between neighbouring slices.
+            profile: what changes evenly between annotated slices.
 
         Raises:
             ValueError: no slice, or slices of different shapes.
@@ -82,6 +96,7 @@ class ShapeInterpolator:
         self.shape: tuple[int, int] = next(iter(shapes))
         self.spacing = spacing
         self.slice_spacing = slice_spacing
+        self.profile = profile
         self.annotated = np.array(sorted(masks))
         self._masks = {index: np.asarray(mask, dtype=bool) for index, mask in masks.items()}
         self._rows, self._columns = _box_around(self._masks.values(), self.shape)
@@ -115,6 +130,8 @@ class ShapeInterpolator:
             return self._shrunk(after, (after - index) / (gap / 2))
         start, end = self._annotated_distance(before), self._annotated_distance(after)
         between: NDArray[np.float32] = start + np.float32((index - before) / gap) * (end - start)
+        if self.profile == "area":
+            return _with_area(between, float(self._areas(before)(index)))
         return between
 
     def _beyond_end(self, index: int, end: int, neighbour: int) -> NDArray[np.float32]:
@@ -129,8 +146,23 @@ class ShapeInterpolator:
     def _shrunk(self, index: int, fraction: float) -> NDArray[np.float32]:
         """The annotated slice shrunk evenly; nothing is left of it at a fraction of 1."""
         distance = self._annotated_distance(index)
+        if self.profile == "area" and fraction < 1:
+            return _with_area(distance, (1 - fraction) * self._area(index))
         shrunk: NDArray[np.float32] = distance - np.float32(fraction * float(distance.max()))
         return shrunk
+
+    def _areas(self, index: int) -> PchipInterpolator:
+        """The area in voxels over the run of non-empty annotated slices that holds the given one."""
+        first = last = int(np.searchsorted(self.annotated, index))
+        while first > 0 and not self._is_empty(int(self.annotated[first - 1])):
+            first -= 1
+        while last + 1 < len(self.annotated) and not self._is_empty(int(self.annotated[last + 1])):
+            last += 1
+        run = self.annotated[first : last + 1]
+        return PchipInterpolator(run, [self._area(int(at)) for at in run])
+
+    def _area(self, index: int) -> int:
+        return int(np.count_nonzero(self._masks[index]))
 
     def _is_empty(self, index: int) -> bool:
         return not self._masks[index].any()
@@ -163,6 +195,7 @@ def interpolate_shape(
     indices: Sequence[int],
     spacing: tuple[float, float],
     slice_spacing: float,
+    profile: Profile = "distance",
 ) -> NDArray[np.float32]:
     """Signed distance of a structure on the given slices; see ShapeInterpolator.
 
@@ -171,11 +204,32 @@ def interpolate_shape(
         indices: the slices wanted, in any order, annotated ones allowed.
         spacing: mm between rows and between columns.
         slice_spacing: mm between neighbouring slices.
+        profile: what changes evenly between annotated slices.
 
     Returns:
         float32 (len(indices), rows, columns) in mm; above zero is inside.
     """
-    return ShapeInterpolator(masks, spacing, slice_spacing).distances(indices)
+    return ShapeInterpolator(masks, spacing, slice_spacing, profile).distances(indices)
+
+
+def _with_area(distance: NDArray[np.float32], voxels: float) -> NDArray[np.float32]:
+    """The same distances with their zero level moved so that about this many voxels lie above it.
+
+    Voxels at the same distance go together, in or out, so that mirrored shapes have mirrored results.
+    """
+    # What is equal but for rounding must be equal, or a mirrored volume would lose other voxels of a tie.
+    distance = np.round(distance, _DECIMALS_OF_MM)
+    count = min(max(round(voxels), 0), distance.size)
+    if count == 0:
+        return distance - distance.max()
+    value = np.partition(distance, distance.size - count, axis=None)[distance.size - count]
+    above, below = distance > value, distance < value
+    if distance.size - np.count_nonzero(below) - count > count - np.count_nonzero(above) and above.any():
+        level = (value + distance[above].min()) / 2
+    else:
+        level = (value + distance[below].max()) / 2 if below.any() else value - np.float32(1.0)
+    moved: NDArray[np.float32] = distance - level
+    return moved
 
 
 def _box_around(masks: Iterable[NDArray[np.bool_]], shape: tuple[int, int]) -> tuple[slice, slice]:
