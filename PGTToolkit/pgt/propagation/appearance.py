@@ -1,8 +1,9 @@
 """How much each voxel's intensity looks like a segment, learnt from the annotated slices of this very volume.
 
 The intensities inside and outside the segment on annotated slices give two histograms; the logarithm of their
-ratio at a voxel's own intensity says which of the two it resembles. Histogram bins hold equal numbers of voxels,
-so the answer is the same for any increasing mapping of the intensities: scanner, window and offset do not matter.
+ratio at a voxel's own intensity says which of the two it resembles. Histogram bins hold equal numbers of
+voxels, so the answer is the same for any increasing mapping of the intensities: scanner, window and offset do
+not matter.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Array = NDArray[np.float32]
 
 
 class AppearanceModel:
-    """Intensity bins of the annotated slices, at two smoothing scales, and what each bin says of a segment."""
+    """Intensity bins of annotated slices at two smoothing scales, and what each bin says of a segment."""
 
     def __init__(self, memory: Array) -> None:
         """``memory`` is (M, H, W), the intensities of the annotated slices."""
@@ -38,7 +39,7 @@ class AppearanceModel:
         ]
 
     def ratios(self, inside: NDArray[np.bool_]) -> list[Array]:
-        """Evidence of each bin for the segment with (M, H, W) mask ``inside``, from -1 to 1, one array a scale."""
+        """Evidence of each bin, -1 to 1, for the segment with mask ``inside`` (M, H, W); an array a scale."""
         return [
             _bin_evidence(bins, inside, len(edges) + 1)
             for bins, edges in zip(self._memory_bins, self._edges, strict=True)

@@ -1,7 +1,7 @@
 """Several segments' logits to one label map and its uncertainty.
 
-Soft aggregation as in STCN: the background's probability is the product of all segments' probabilities of being
-absent, and the odds of background and segments are normalised to sum to 1.
+Soft aggregation as in STCN: the background's probability is the product of all segments' probabilities of
+being absent, and the odds of background and segments are normalised to sum to 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SMALLEST_PROBABILITY = 1e-7
 
 
 class SoftAggregation:
-    """Running soft aggregation over a box of slices, rows and columns; memory does not grow with the segments."""
+    """Running soft aggregation over slices, rows and columns; memory does not grow with the segments."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         """``shape`` is (slices, rows, columns) of the box."""

@@ -39,7 +39,10 @@ def next_slice(doubt: Mapping[int, float], annotated: Sequence[int]) -> int | No
     for candidate in doubt:
         below = [candidate - index for index in annotated if index < candidate]
         above = [index - candidate for index in annotated if index > candidate]
-        reach_below, reach_above = min(below, default=candidate + 1), min(above, default=max(doubt) - candidate + 1)
+        reach_below, reach_above = (
+            min(below, default=candidate + 1),
+            min(above, default=max(doubt) - candidate + 1),
+        )
         gain = 0.0
         for index, wrong in doubt.items():
             reach = reach_below if index <= candidate else reach_above

@@ -1,12 +1,14 @@
 """Fill in the slices that nobody drew: from a volume and a sparse annotation to a label map.
 
-The work falls into *slabs*, runs of slices that depend on a few annotated slices only. Each slab is computed by
-itself; a slab on which nothing changed since a previous result is taken over from it, with the same outcome.
+The work falls into *slabs*, runs of slices that depend on a few annotated slices only. Each slab is computed
+by itself; a slab on which nothing changed since a previous result is taken over from it, with the same
+outcome.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from pgt.annotation import AXIS_NAMES, SliceState, SparseAnnotation
 from pgt.errors import Cancelled, InputError
 from pgt.propagation.confidence import next_slice
+from pgt.propagation.contour_interpolation import interpolate_contour
 from pgt.propagation.fillers import choose_filler
 from pgt.propagation.slabs import FilledSlab, Slab, fill_slab, slabs_of
 from pgt.propagation.stack import Stack, openings
@@ -31,8 +34,8 @@ Method = Literal["auto", "network", "shape", "contour"]
 class PropagationSettings:
     """How to propagate.
 
-    ``axis`` 0, 1 or 2 is the axis across the slices; None takes the one with most annotated slices. ``model`` is a
-    model's name or file.
+    ``axis`` 0, 1 or 2 is the axis across the slices; None takes the one with most annotated slices. ``model``
+    is a model's name or file.
     """
 
     axis: int | None = None
@@ -63,7 +66,7 @@ class SliceResult:
 
 @dataclass(frozen=True)
 class SlabPrint:
-    """What a slab was computed from, to tell whether it can be kept. Indices are along the propagation axis."""
+    """What a slab was computed from, to tell whether it can be kept; indices along the axis."""
 
     first: int
     last: int
@@ -74,9 +77,9 @@ class SlabPrint:
 class PropagationResult:
     """A filled label map and what there is to say about it.
 
-    ``uncertainty`` is float32 [i, j, k]: the probability that a voxel's label is wrong; 0 on annotated slices.
-    ``slices`` holds the annotated slices and all that were filled, ascending. ``prints`` and ``source`` let a
-    later run keep what has not changed.
+    ``uncertainty`` is float32 [i, j, k]: the probability that a voxel's label is wrong; 0 on annotated
+    slices. ``slices`` holds the annotated slices and all that were filled, ascending. ``prints`` and
+    ``source`` let a later run keep what has not changed.
     """
 
     label_map: LabelMap
@@ -130,7 +133,8 @@ def propagate(
     stack = Stack.of(volume, annotation, turn, choose_windowing(volume.voxels, settings.modality))
     choice = choose_filler(settings.method, settings.model, settings.device)
     slabs = slabs_of(openings(stack))
-    keeper = _Keeper(previous, _source(volume, settings, turn, choice.key), turn)
+    usable = previous if settings.method != "contour" else None
+    keeper = _Keeper(usable, _source(volume, settings, turn, choice.key), turn)
     count = _Counter(sum(slab.slices for slab in slabs), started, progress, cancelled)
 
     canvas = _Canvas(stack, turn, annotation)
@@ -142,6 +146,8 @@ def propagate(
         else:
             count.advance(slab.slices)
         canvas.paint(slab, filled, fingerprint)
+    if settings.method == "contour":
+        canvas.relabel(interpolate_contour(stack.labels, 0, stack.annotated, cancelled=cancelled))
     canvas.lock_annotated()
     return canvas.result(
         replace(settings, axis=axis), choice.model, choice.device, time.monotonic() - started, keeper.source
@@ -223,17 +229,24 @@ class _Canvas:
         first, last = sorted((self._turn.index(slab.first, size), self._turn.index(slab.last, size)))
         self._prints.append(SlabPrint(first, last, fingerprint))
 
+    def relabel(self, labels: NDArray[Any]) -> None:
+        """Take the labels of another method that knows no doubt: it is doubtful where the two disagree."""
+        self._doubt_map[self._labels != labels] = 0.5
+        self._labels[...] = labels
+
     def lock_annotated(self) -> None:
         """Annotated slices as they were drawn, for every label on its own."""
         for value in self._annotation.labels:
             for axis, indices in self._annotation.slices[value].items():
                 for index in indices:
-                    place = (*[slice(None)] * axis, index)
+                    place: tuple[Any, ...] = (*[slice(None)] * axis, index)
                     drawn = self._annotation.label_map.voxels[place] == value
                     found = self._voxels[place]
                     found[(found == value) & ~drawn] = 0
                     found[drawn] = value
-                    if all(index in self._annotation.slices[v].get(axis, ()) for v in self._annotation.labels):
+                    if all(
+                        index in self._annotation.slices[v].get(axis, ()) for v in self._annotation.labels
+                    ):
                         self._uncertainty[place] = 0
 
     def result(
@@ -273,13 +286,14 @@ class _Canvas:
 
 def _source(volume: Volume, settings: PropagationSettings, turn: Turn, filler_key: str) -> str:
     """Changes whenever the image does, or how it is looked at."""
-    import zlib
-
-    voxels = volume.voxels.T if volume.voxels.flags.f_contiguous else np.ascontiguousarray(volume.voxels)
-    checksum = zlib.crc32(_bytes_of(voxels))
-    described: Sequence[Any] = (volume.geometry, checksum, settings.method, settings.modality, turn, filler_key)
+    voxels = volume.voxels.T if volume.voxels.flags.f_contiguous else volume.voxels
+    checksum = zlib.crc32(np.ascontiguousarray(voxels).data.cast("B"))
+    described: Sequence[Any] = (
+        volume.geometry,
+        checksum,
+        settings.method,
+        settings.modality,
+        turn,
+        filler_key,
+    )
     return repr(described)
-
-
-def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return memoryview(array).cast("B")

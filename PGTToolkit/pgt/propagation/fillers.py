@@ -32,7 +32,9 @@ def choose_filler(method: str, model: str, device: str) -> FillerChoice:
 
     place = choose_device(device)
     network = load_model(model, place)
-    return FillerChoice(NetworkFiller(network, place, doubting=method == "auto"), model, place, f"{method} {model}")
+    return FillerChoice(
+        NetworkFiller(network, place, doubting=method == "auto"), model, place, f"{method} {model}"
+    )
 
 
 def choose_device(device: str) -> str:

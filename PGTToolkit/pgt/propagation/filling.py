@@ -1,7 +1,7 @@
 """Ways to fill an opening: the shape of the annotated slices alone, or the network's correction of it.
 
-A filler gives logits for every label on every slice, at the resolution of the volume: above zero is inside, and
-more so the larger. Slices come in order, a few at a time, so that memory does not grow with the opening.
+A filler gives logits for every label on every slice, at the resolution of the volume: above zero is inside,
+and more so the larger. Slices come in order, a few at a time, so that memory does not grow with the opening.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prepare what the network sees of one gap between annotated slices, from arrays of one region of interest."""
+"""Prepare what the network sees of one gap between annotated slices, from arrays of one region."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Query:
 
 
 class GapMaker:
-    """Gathers masks, shape and appearance of every segment for the slices around one set of annotated slices."""
+    """Gathers masks, shape and appearance of every segment around one set of annotated slices."""
 
     def __init__(self, memory: Memory, thickness: float) -> None:
         """``thickness`` is the distance between slices in pixels."""
@@ -70,7 +70,8 @@ class GapMaker:
     def gap(self, query: Query, outside: NDArray[np.float32] | None = None) -> Gap:
         """What the network sees of ``query``.
 
-        ``outside`` (D, H, W) is the signed distance in pixels of segments that are not propagated here, if any.
+        ``outside`` (D, H, W) is the signed distance in pixels of segments that are not propagated here, if
+        any.
         """
         memory = self.memory
         prior = self.prior(query.indices)
@@ -115,9 +116,9 @@ def position_features(
 ) -> NDArray[np.float32]:
     """(O, D, 8): distances to the annotated slices before and after, and what is common to the gap.
 
-    Per slice: logarithm of the distance before and after in slices (0 where there is none), whether there is one,
-    the place within the gap from 0 at an annotated slice to 1 half-way. Per gap: logarithm of its width in pixels,
-    logarithm of the slice thickness in pixels, and how well intensity tells the segment.
+    Per slice: logarithm of the distance before and after in slices (0 where there is none), whether there is
+    one, the place within the gap from 0 at an annotated slice to 1 half-way. Per gap: logarithm of its width
+    in pixels, logarithm of the slice thickness in pixels, and how well intensity tells the segment.
     """
     rows = []
     for index in indices:

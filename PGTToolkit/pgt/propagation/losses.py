@@ -1,4 +1,4 @@
-"""Losses of the FLARE22 seed's propagation stage: bootstrapped cross-entropy and Lovasz, with Dice beside them."""
+"""Losses of FLARE22's propagation stage: bootstrapped cross-entropy and Lovasz; Dice beside them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def bootstrapped_cross_entropy(logits: Tensor, target: Tensor, fraction: float) 
 
 
 def dice_loss(logits: Tensor, target: Tensor, smooth: float = 10.0) -> Tensor:
-    """1 - soft Dice per slice of (N, H, W), averaged; ``smooth`` keeps nearly empty slices from dominating."""
+    """1 - soft Dice per slice of (N, H, W), averaged; ``smooth`` tames nearly empty slices."""
     probability = logits.sigmoid()
     overlap = (probability * target).sum(dim=(1, 2))
     total = probability.sum(dim=(1, 2)) + target.sum(dim=(1, 2))

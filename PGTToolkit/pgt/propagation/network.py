@@ -6,7 +6,8 @@ things differ from video object segmentation:
 
 * all slices of a gap are decoded together, with convolutions along the slice axis, so that both bounding
   annotated slices speak to every slice between them and neighbouring slices agree;
-* the decoder also sees shape (the interpolated signed distance) and appearance (how much each voxel's intensity
+* the decoder also sees shape (the interpolated signed distance) and appearance (how much each voxel's
+  intensity
   looks like the segment, learnt from this volume's annotated slices), so that nothing depends on the scanner;
 * the output is a correction *added* to the interpolated signed distance: an untrained or undecided network
   returns the shape interpolation.
@@ -43,8 +44,8 @@ class NetworkConfiguration:
 class Gap:
     """Everything the network sees of one gap, for ``O`` segments, ``M`` memory slices and ``D`` slices.
 
-    The ``D`` slices are contiguous along the propagation axis and include the bounding annotated slices, which
-    anchor their neighbours. ``H`` and ``W`` are multiples of 8.
+    The ``D`` slices are contiguous along the propagation axis and include the bounding annotated slices,
+    which anchor their neighbours. ``H`` and ``W`` are multiples of 8.
     """
 
     images: Tensor
@@ -95,7 +96,7 @@ class Block(nn.Module):
 
 
 def with_neighbours(x: Tensor, dilation: int) -> Tensor:
-    """(D, C, H, W) to (D, 3C, H, W): each slice's neighbours before and after beside it, zeros beyond the ends."""
+    """(D, C, H, W) to (D, 3C, H, W): each slice between its neighbours, zeros beyond the ends."""
     reach = min(dilation, len(x))
     empty = x.new_zeros((reach, *x.shape[1:]))
     before = torch.cat([empty, x[: len(x) - reach]])
@@ -169,7 +170,9 @@ class Decoder(nn.Module):
         self.evidence_quarter = nn.Conv2d(full, half, 3, stride=2, padding=1)
         self.position = nn.Linear(POSITION_FEATURES, quarter)
         self.enter = nn.Conv2d(configuration.value_channels + quarter + half, quarter, 3, padding=1)
-        self.quarter_blocks = nn.ModuleList(Block(quarter, dilation) for dilation in configuration.slice_dilations)
+        self.quarter_blocks = nn.ModuleList(
+            Block(quarter, dilation) for dilation in configuration.slice_dilations
+        )
         self.reduce_quarter = nn.Conv2d(quarter, half, 1)
         self.enter_half = nn.Conv2d(2 * half + full, half, 3, padding=1)
         self.half_block = Block(half, dilation=1)

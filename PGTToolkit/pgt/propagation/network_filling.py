@@ -13,7 +13,7 @@ from torch.nn import functional
 from pgt.propagation.filling import FilledSlices, Logits, runs, with_known
 from pgt.propagation.gaps import GapMaker, Memory, Query
 from pgt.propagation.interpolation import ShapeInterpolator
-from pgt.propagation.network import SliceNetwork
+from pgt.propagation.propagator import Propagator
 from pgt.propagation.regions import Region, masks_to_working, to_working
 from pgt.propagation.stack import Opening, Stack
 
@@ -29,12 +29,12 @@ HARM_THAT_ENDS_TRUST = 0.05
 class NetworkFiller:
     """The network's correction, added to the interpolated signed distance.
 
-    With ``doubting``, the correction counts only as much as it has earned on the annotated slices: each slice that
-    bounds the opening is left out in turn and filled from the others, with and without the correction.
+    With ``doubting``, the correction counts only as much as it has earned on the annotated slices: each slice
+    that bounds the opening is left out in turn and filled from the others, with and without the correction.
     """
 
     def __init__(
-        self, network: SliceNetwork, device: str, doubting: bool, pixels_at_once: int = PIXELS_AT_ONCE
+        self, network: Propagator, device: str, doubting: bool, pixels_at_once: int = PIXELS_AT_ONCE
     ) -> None:
         self.network = network
         self.device = device
@@ -57,7 +57,10 @@ class NetworkFiller:
         """Shape and correction, each (O, D, rows, columns), whose sum are the logits."""
         seen = view.surroundings(indices, halo)
         gap = view.maker.gap(view.query(seen)).to(self.device)
-        with torch.inference_mode(), torch.autocast(self.device, torch.float16, enabled=self.device == "cuda"):
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device, torch.float16, enabled=self.device == "cuda"),
+        ):
             logits = self.network([gap], top_k=TOP_K)[0] - self.network.sharpness * gap.prior
         start = seen.index(indices[0])
         correction = logits[:, start : start + len(indices)].float()
@@ -67,7 +70,7 @@ class NetworkFiller:
                 correction, scale_factor=factor, mode="bilinear", align_corners=False
             )
         rows, columns = view.region.shape
-        distance = view.distances(indices) * np.float32(float(self.network.sharpness) / factor)
+        distance = view.distances(indices) * np.float32(float(self.network.sharpness.detach()) / factor)
         return distance, np.asarray(correction[..., :rows, :columns].cpu().numpy())
 
     def _trust(
@@ -89,14 +92,16 @@ class NetworkFiller:
 
 
 def rehearsals(opening: Opening) -> list[Opening]:
-    """For each bounding slice that has annotated slices on both sides: that slice, to be filled from the others."""
+    """Each bounding slice with annotated slices on both sides, to be filled from the others."""
     found = []
     for bound in opening.bounds:
         rest = tuple(index for index in opening.memory if index != bound)
         below = [index for index in rest if index < bound]
         above = [index for index in rest if index > bound]
         if below and above:
-            found.append(replace(opening, before=below[-1], after=above[0], first=bound, last=bound, memory=rest))
+            found.append(
+                replace(opening, before=below[-1], after=above[0], first=bound, last=bound, memory=rest)
+            )
     return found
 
 
@@ -135,5 +140,3 @@ class WorkingView:
         inside = masks_to_working(known > 0, self.region).astype(np.int8)
         outside = masks_to_working(known < 0, self.region).astype(np.int8)
         return Query(indices, intensities, self.stack.windowing.channels(intensities), inside - outside)
-
-

@@ -17,7 +17,7 @@ class Propagator(Protocol):
 
     @property
     def sharpness(self) -> Tensor:
-        """Logits per pixel of interpolated signed distance, to weigh the network's logits against the shape."""
+        """Logits that a pixel of interpolated signed distance is worth where the two are weighed."""
 
     def settings(self) -> dict[str, object]:
         """The configuration as plain values, written beside the weights."""

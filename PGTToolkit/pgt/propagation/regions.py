@@ -41,12 +41,12 @@ class Region:
 
 def region_around(masks: NDArray[np.bool_]) -> Region | None:
     """The region around masks (..., H, W) with a margin; None where all are empty."""
-    together = masks.reshape(-1, *masks.shape[-2:]).any(axis=0)
+    together = np.any(masks, axis=tuple(range(masks.ndim - 2)))
     if not together.any():
         return None
     spans = []
     for axis, size in enumerate(together.shape):
-        used = np.flatnonzero(together.any(axis=1 - axis))
+        used = np.flatnonzero(np.any(together, axis=1 - axis))
         extent = int(used[-1] - used[0]) + 1
         margin = max(LEAST_MARGIN, round(MARGIN_SHARE * extent))
         spans.append((max(int(used[0]) - margin, 0), min(int(used[-1]) + 1 + margin, size)))
@@ -58,7 +58,9 @@ def shared_regions(alone: Mapping[int, Region]) -> list[tuple[Region, tuple[int,
 
     Two regions are joined where the joint region is no coarser than either and not much larger than both.
     """
-    groups = [(region, (value,)) for value, region in sorted(alone.items())]
+    groups: list[tuple[Region, tuple[int, ...]]] = [
+        (region, (value,)) for value, region in sorted(alone.items())
+    ]
     joined = True
     while joined:
         joined = False
@@ -92,13 +94,15 @@ def _factor(rows: tuple[int, int], columns: tuple[int, int]) -> int:
 
 
 def to_working(images: NDArray[np.float32], region: Region) -> NDArray[np.float32]:
-    """(..., rows, columns) of a region to its working shape: block means, the last rows and columns repeated."""
+    """(..., rows, columns) of a region to its working shape: block means, its edge repeated."""
     rows, columns = (size * region.factor for size in region.working_shape)
     padding = [(0, 0)] * (images.ndim - 2) + [(0, rows - images.shape[-2]), (0, columns - images.shape[-1])]
     padded = np.pad(images, padding, mode="edge")
     if region.factor == 1:
         return padded
-    blocks = padded.reshape(*images.shape[:-2], rows // region.factor, region.factor, columns // region.factor, -1)
+    blocks = padded.reshape(
+        *images.shape[:-2], rows // region.factor, region.factor, columns // region.factor, -1
+    )
     return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32))
 
 
@@ -109,5 +113,7 @@ def masks_to_working(masks: NDArray[np.bool_], region: Region) -> NDArray[np.boo
     padded = np.pad(masks, padding)
     if region.factor == 1:
         return padded
-    blocks = padded.reshape(*masks.shape[:-2], rows // region.factor, region.factor, columns // region.factor, -1)
+    blocks = padded.reshape(
+        *masks.shape[:-2], rows // region.factor, region.factor, columns // region.factor, -1
+    )
     return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32) >= 0.5)

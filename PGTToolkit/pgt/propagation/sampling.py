@@ -1,8 +1,11 @@
-"""Draw training examples: one gap between annotated slices of a fully labelled volume, and the truth within it."""
+"""Draw training examples: a gap between annotated slices of a finished volume, and the truth in it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +98,7 @@ def _draw_annotated(generator: np.random.Generator, extent: tuple[int, int], cou
     choice = generator.random()
     if choice < 0.6:
         number = int(generator.choice([2, 3, 3, 3, 4, 5, 5, 7, 9]))
-        return sorted({int(round(x)) for x in np.linspace(first, last, number)})
+        return sorted({round(float(x)) for x in np.linspace(first, last, number)})
     if choice < 0.85:
         number = int(generator.integers(2, 7))
         inside = np.arange(first, last + 1)
@@ -108,7 +111,7 @@ def _draw_gap(
     generator: np.random.Generator, annotated: list[int], extent: tuple[int, int], count: int
 ) -> tuple[int, int]:
     """The bounds of one gap; beyond an end, the outer bound lies a little past the structure's own end."""
-    gaps = list(zip(annotated[:-1], annotated[1:], strict=True))
+    gaps = list(pairwise(annotated))
     wide = [gap for gap in gaps if gap[1] - gap[0] >= 2 and gap[0] < extent[1] and gap[1] > extent[0]]
     if not wide or generator.random() < _BEYOND_END:
         after = min(extent[1] + int(generator.integers(1, 6)), count - 1)
@@ -133,12 +136,14 @@ def _draw_crop(
     query: tuple[int, ...],
     size: int,
 ) -> tuple[slice, slice]:
-    """A square around the structure, off centre at random; a part of it where it is larger than the square."""
+    """A square around the structure, off centre at random, or a part of a larger structure."""
     together = (labels[[*memory, *query]] == value).any(axis=0)
     parts = []
     for axis in (0, 1):
         used = np.flatnonzero(together.any(axis=1 - axis))
-        centre = generator.uniform(used[0], used[-1]) if used[-1] - used[0] > size else (used[0] + used[-1]) / 2
+        centre = (
+            generator.uniform(used[0], used[-1]) if used[-1] - used[0] > size else (used[0] + used[-1]) / 2
+        )
         start = round(centre + generator.uniform(-0.15, 0.15) * size - size / 2)
         start = int(np.clip(start, 0, max(labels.shape[axis + 1] - size, 0)))
         parts.append(slice(start, start + size))
@@ -155,7 +160,7 @@ def _draw_company(
     """The structure, and sometimes up to two others annotated on the same slices."""
     if generator.random() < 0.5:
         return [value]
-    present = np.unique(labels[(list(memory), *crop)])
+    present = np.unique(labels[list(memory)][:, crop[0], crop[1]])
     others = [int(other) for other in present if other not in (0, value)]
     generator.shuffle(others)
     return [value, *others[: int(generator.integers(1, 3))]]
@@ -171,7 +176,7 @@ def _assemble(
 ) -> Example:
     turn = _draw_turn(generator)
 
-    def cut(array: NDArray[np.generic], indices: tuple[int, ...]) -> NDArray[np.generic]:
+    def cut(array: NDArray[Any], indices: tuple[int, ...]) -> NDArray[Any]:
         return np.ascontiguousarray(turn(array[list(indices)][..., crop[0], crop[1]]))
 
     truth = np.stack([cut(volume.labels, query_indices) == value for value in values])
@@ -182,20 +187,22 @@ def _assemble(
     memory = Memory(
         memory_indices, cut(volume.intensities, memory_indices), cut(volume.channels, memory_indices), masks
     )
-    query = Query(query_indices, cut(volume.intensities, query_indices), cut(volume.channels, query_indices), known)
+    query = Query(
+        query_indices, cut(volume.intensities, query_indices), cut(volume.channels, query_indices), known
+    )
     gap = GapMaker(memory, volume.thickness).gap(query)
     counted = torch.ones(truth.shape[:2])
     counted[:, [place for place, index in enumerate(query_indices) if index in memory_indices]] = 0
     return Example(gap, torch.from_numpy(truth.astype(np.float32)), counted)
 
 
-def _draw_turn(generator: np.random.Generator):  # type: ignore[no-untyped-def]
+def _draw_turn(generator: np.random.Generator) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """A random flip and transposition of the last two axes."""
     flips = [axis for axis in (-2, -1) if generator.random() < 0.5]
     transposed = generator.random() < 0.5
 
-    def turn(array: NDArray[np.generic]) -> NDArray[np.generic]:
-        array = np.flip(array, flips) if flips else array
+    def turn(array: NDArray[Any]) -> NDArray[Any]:
+        array = np.flip(array, tuple(flips))
         return np.swapaxes(array, -2, -1) if transposed else array
 
     return turn
@@ -228,9 +235,11 @@ def _draw_known(
     if generator.random() < 0.25:
         for _ in range(int(generator.integers(1, 4))):
             line = int(generator.integers(truth.shape[-1]))
-            place = (..., line) if generator.random() < 0.5 else (..., line, slice(None))
-            known[place] = signs[place]
-    for place, index in enumerate(query_indices):
+            if generator.random() < 0.5:
+                known[..., line] = signs[..., line]
+            else:
+                known[..., line, :] = signs[..., line, :]
+    for number, index in enumerate(query_indices):
         if index in memory_indices:
-            known[:, place] = masks[:, memory_indices.index(index)].astype(np.int8) * 2 - 1
+            known[:, number] = masks[:, memory_indices.index(index)].astype(np.int8) * 2 - 1
     return known

@@ -17,15 +17,16 @@ from pgt.propagation.windowing import Windowing
 from pgt.volume import Volume
 
 REACH = 3
-"""Annotated slices on either side that a gap reads. Farther ones say no more, and this keeps a change local."""
+"""Annotated slices on either side that a gap reads; so a changed slice concerns few gaps."""
 
 
 @dataclass(frozen=True)
 class Stack:
     """Turned views of image and annotation, propagation axis first.
 
-    ``image`` and ``labels`` are (slices, rows, columns). ``annotated`` holds the annotated slices of each label
-    along the propagation axis, ``crossing`` its annotated rows and columns: slices drawn along the other two axes.
+    ``image`` and ``labels`` are (slices, rows, columns). ``annotated`` holds the annotated slices of each
+    label along the propagation axis, ``crossing`` its annotated rows and columns: slices drawn along the
+    other two axes.
     """
 
     image: NDArray[Any]
@@ -141,9 +142,7 @@ def openings(stack: Stack) -> list[Opening]:
             last = len(stack.image) - 1 if after is None else after - 1
             shown = _shown(stack, values, [bound for bound in (before, after) if bound is not None])
             if first <= last and shown:
-                found.append(
-                    Opening(shown, before, after, first, last, _nearest(annotated, first, last))
-                )
+                found.append(Opening(shown, before, after, first, last, _nearest(annotated, first, last)))
     return sorted(found, key=lambda opening: (opening.first, opening.last, opening.values))
 
 

@@ -1,9 +1,9 @@
 """Volumes made from formulas and random numbers, on which the default network learns to propagate.
 
-No patient data is involved. A volume holds smooth random tissue regions, then organ-like bodies, tubes that run
-across or along the slices, branching vessels, thin sheets and small scattered lesions, each appearing and ending
-within the volume. Intensities, contrast between neighbours, texture, bias field, blur, partial volume, noise and
-slice-to-slice motion are random, so that the network cannot rely on any of them.
+No patient data is involved. A volume holds smooth random tissue regions, then organ-like bodies, tubes that
+run across or along the slices, branching vessels, thin sheets and small scattered lesions, each appearing and
+ending within the volume. Intensities, contrast between neighbours, texture, bias field, blur, partial volume,
+noise and slice-to-slice motion are random, so that the network cannot rely on any of them.
 """
 
 from __future__ import annotations
@@ -71,10 +71,11 @@ def smooth_field(generator: np.random.Generator, shape: tuple[int, ...], scales:
     coarse = tuple(int(np.ceil(size / scale)) + 3 for size, scale in zip(shape, scales, strict=True))
     noise = torch.from_numpy(generator.standard_normal((1, 1, *coarse), dtype=np.float32))
     mode = "trilinear" if len(shape) == 3 else "bilinear"
-    field = functional.interpolate(noise, size=[int(n * s) for n, s in zip(coarse, scales, strict=True)], mode=mode)
+    field = functional.interpolate(
+        noise, size=[int(n * s) for n, s in zip(coarse, scales, strict=True)], mode=mode
+    )
     crop = tuple(
-        slice(start, start + size)
-        for size, start in zip(shape, (int(s / 2) for s in scales), strict=True)
+        slice(start, start + size) for size, start in zip(shape, (int(s / 2) for s in scales), strict=True)
     )
     values: Field = field[0, 0].numpy()[crop]
     return (values - values.mean()) / max(float(values.std()), 1e-6)
@@ -148,7 +149,10 @@ def _tube(
     """A vessel, bowel or cord: a tube of varying radius around a curved line."""
     start, end = _centre(generator, coordinates), _centre(generator, coordinates)
     if generator.random() < 0.6:
-        start[0], end[0] = coordinates[0].min() * generator.random(), coordinates[0].max() * generator.random()
+        start[0], end[0] = (
+            coordinates[0].min() * generator.random(),
+            coordinates[0].max() * generator.random(),
+        )
     radius = np.exp(generator.uniform(np.log(1.2), np.log(12)))
     return _around_curve(generator, coordinates, start, end, radius)
 
@@ -260,7 +264,9 @@ def _paint(generator: np.random.Generator, labels: NDArray[np.uint8], thickness:
     noise = generator.choice([0.01, 0.03, 0.06, 0.1]) * generator.uniform(0.5, 1.5)
     image = image + np.float32(noise) * generator.standard_normal(shape, dtype=np.float32)
     if generator.random() < 0.3:
-        image = np.clip(image, np.quantile(image[::2, ::4, ::4], 0.02), np.quantile(image[::2, ::4, ::4], 0.98))
+        image = np.clip(
+            image, np.quantile(image[::2, ::4, ::4], 0.02), np.quantile(image[::2, ::4, ::4], 0.98)
+        )
     return image.astype(np.float32)
 
 

@@ -105,8 +105,8 @@ def train(
 ) -> SliceNetwork:
     """Train ``network`` and return the running average of its weights.
 
-    ``folder`` receives ``checkpoint.pt`` (all that is needed to go on), ``average.pt`` (the averaged weights) and
-    ``log.jsonl``; where a checkpoint is there already, training goes on from it.
+    ``folder`` receives ``checkpoint.pt`` (all that is needed to go on), ``average.pt`` (the averaged weights)
+    and ``log.jsonl``; where a checkpoint is there already, training goes on from it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     session = _Session(network, settings, folder)
@@ -129,7 +129,7 @@ class _Session:
     """The state of one training run."""
 
     def __init__(self, network: SliceNetwork, settings: TrainingSettings, folder: Path) -> None:
-        self.network = network.to(settings.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.network = network.to(settings.device).train()
         self.averaged = SliceNetwork(network.configuration).to(settings.device)
         self.averaged.load_state_dict(network.state_dict())
         self.settings = settings
@@ -166,7 +166,7 @@ class _Session:
             ]
         ).mean()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self._average()

@@ -1,9 +1,9 @@
 """Bring a volume into an order of axes that does not depend on how it happens to be stored.
 
-The networks are not symmetric: a flipped image gives a slightly different answer. Two files of the same volume,
-one stored flipped or with other axes first, must nevertheless give the same label map. So the axes are put in an
-order, and given a sense, that follows from the image itself; world orientation plays no part, which makes oblique
-volumes no special case.
+The networks are not symmetric: a flipped image gives a slightly different answer. Two files of the same
+volume, one stored flipped or with other axes first, must nevertheless give the same label map. So the axes
+are put in an order, and given a sense, that follows from the image itself; world orientation plays no part,
+which makes oblique volumes no special case.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def choose_turn(
 ) -> Turn:
     """The turn of a volume whose slices lie across ``axis``.
 
-    The in-plane axes are ordered by spacing, size and asymmetry of the image; every axis runs towards its lighter
-    side. ``fallback`` is an array [i, j, k] that decides where the image is symmetric.
+    The in-plane axes are ordered by spacing, size and asymmetry of the image; every axis runs towards its
+    lighter side. ``fallback`` is an array [i, j, k] that decides where the image is symmetric.
     """
     senses = [_asymmetry(voxels, number) or _asymmetry(fallback, number) for number in range(3)]
     in_plane = sorted(
@@ -63,7 +63,7 @@ def choose_turn(
 
 
 def _asymmetry(voxels: NDArray[Any], axis: int) -> float:
-    """First moment of the mean intensity along an axis about its middle, relative; 0 where it is symmetric."""
+    """First moment of the mean intensity along an axis about its middle; 0 where it is symmetric."""
     others = tuple(number for number in range(3) if number != axis)
     profile = voxels.mean(axis=others, dtype=np.float64)
     profile = profile - profile.min()

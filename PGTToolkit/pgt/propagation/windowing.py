@@ -1,7 +1,7 @@
 """Intensities to the three image channels that the networks see; one normalisation for the whole volume.
 
-CT: the abdomen, chest and spine windows of the FLARE22 paper (section 2.1). MR and anything else: three windows
-between percentiles of the volume. Each channel runs from -1 to 1.
+CT: the abdomen, chest and spine windows of the FLARE22 paper (section 2.1). MR and anything else: three
+windows between percentiles of the volume. Each channel runs from -1 to 1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Windowing:
     def channels(self, intensities: NDArray[np.float32]) -> NDArray[np.float32]:
         """(D, H, W) intensities to (D, C, H, W) channels from -1 to 1."""
         bands = [
-            np.clip((intensities - low) * (2 / max(high - low, 1e-6)) - 1, -1, 1) for low, high in self.windows
+            np.clip((intensities - low) * (2 / max(high - low, 1e-6)) - 1, -1, 1)
+            for low, high in self.windows
         ]
         return np.stack(bands, axis=1).astype(np.float32)
 
