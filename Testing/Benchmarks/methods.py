@@ -19,10 +19,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .engine_run import propagate_structure
+
+if TYPE_CHECKING:
+    from pgt.propagation.engine import Method as EngineMethod
 
 Spacing = tuple[float, float, float]
 Mask = NDArray[np.bool_]
@@ -140,25 +145,12 @@ def _seeded_box(drawn: Mask, axis: int, annotated: Sequence[int]) -> tuple[slice
     return tuple(box)
 
 
-def _engine(method: str) -> Propagate:
-    """The product itself, asked for one structure."""
-
+def _engine(method: EngineMethod) -> Propagate:
     def propagate_one(
         voxels: NDArray[Any], spacing: Spacing, drawn: Mask, axis: int, annotated: Sequence[int]
     ) -> Mask:
-        from pgt.annotation import SparseAnnotation
-        from pgt.geometry import Geometry
-        from pgt.propagation.engine import PropagationSettings, propagate
-        from pgt.volume import LabelMap, Segment, Volume
-
-        upright = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-        geometry = Geometry(shape=drawn.shape, spacing=spacing, origin=(0.0, 0.0, 0.0), direction=upright)
-        segment = Segment(value=1, name="structure", color=(0.9, 0.3, 0.2))
-        label_map = LabelMap(drawn.astype(np.uint8), geometry, (segment,))
-        annotation = SparseAnnotation.from_label_map(label_map, axis, slices=tuple(annotated))
-        settings = PropagationSettings(axis=axis, method=method)
-        result = propagate(Volume(voxels, geometry), annotation, settings)
-        return result.label_map.voxels == 1
+        result = propagate_structure(voxels, spacing, drawn, axis, annotated, method)
+        return np.asarray(result.label_map.voxels == 1)
 
     return propagate_one
 
@@ -169,4 +161,9 @@ _PEERS = {
     "contour": Method("contour", contour, reads_image=False, version=1),
     "growcut": Method("growcut", grow_cut, reads_image=True, version=1),
 }
-_ENGINE_METHODS = {"auto": "auto", "network": "network", "pgt-shape": "shape", "pgt-contour": "contour"}
+_ENGINE_METHODS: dict[str, EngineMethod] = {
+    "auto": "auto",
+    "network": "network",
+    "pgt-shape": "shape",
+    "pgt-contour": "contour",
+}

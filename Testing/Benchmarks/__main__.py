@@ -1,0 +1,47 @@
+"""All benchmarks, one after another: tables on the terminal, all figures in bench/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from . import accuracy, cost, next_slice
+
+OUTPUT = Path(__file__).resolve().parents[2] / "bench" / "bench.json"
+BENCHMARKS = ("accuracy", "cost", "next-slice")
+
+
+def main() -> None:
+    """Run what is asked for; everything by default."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("benchmarks", nargs="*", default=BENCHMARKS, help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="JSON file for all figures")
+    accuracy.add_options(parser)
+    cost.add_options(parser)
+    options = parser.parse_args()
+    unknown = set(options.benchmarks) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+
+    figures: dict[str, object] = {}
+    if "cost" in options.benchmarks:
+        costs, imports = cost.run(options), cost.import_seconds()
+        cost.print_tables(costs, imports)
+        figures["cost"] = {"runs": [asdict(entry) for entry in costs], "import_seconds": imports}
+    if "accuracy" in options.benchmarks:
+        scores = accuracy.run(options)
+        accuracy.print_tables(scores)
+        figures["accuracy"] = [asdict(score) for score in scores]
+    if "next-slice" in options.benchmarks:
+        curves = next_slice.run(options)
+        next_slice.print_tables(curves)
+        figures["next_slice"] = [asdict(curve) for curve in curves]
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(figures, indent=1))
+    print(f"\nAll figures are in {options.output}")
+
+
+if __name__ == "__main__":
+    main()
