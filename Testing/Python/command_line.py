@@ -17,6 +17,9 @@ from pgt.cli import run
 
 Argument = str | Path
 
+# Commands run here start children, which inherit this; test machines are small and busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @dataclass(frozen=True)
 class Ended:

@@ -161,8 +161,10 @@ def _serve(sender: Connection, scratch: str, task: Callable[..., Any], arguments
 
 
 def _follow_parent() -> None:
-    """End together with the parent, however that ended."""
+    """End together with the parent, however that ended, and with whatever was started here."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
