@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pgt.errors import InputError
-from pgt.nifti import check_nifti
+from pgt.nifti import NIFTI_SUFFIXES, check_nifti
 
 _CHUNK_BYTES = 1 << 22
 _METAIMAGE_TYPE_BYTES = {
@@ -48,7 +48,7 @@ def check_complete(path: Path) -> None:
         raise InputError(f"{path} is empty.")
     name = path.name.lower()
     try:
-        if name.endswith((".nii", ".nii.gz")):
+        if name.endswith(NIFTI_SUFFIXES):
             check_nifti(path)
         elif name.endswith((".mha", ".mhd")):
             _check_metaimage(path)

@@ -1,14 +1,17 @@
 """What SimpleITK does not tell about a NIfTI file: that voxels are missing, and which were not finite.
 
-Of a truncated file it makes a volume padded with zeros, and it turns NaN and infinities into zero, both in
-silence. So the header is read here as well, just far enough to measure the file and to find those voxels.
+Of a truncated file it makes a volume padded with zeros, it turns NaN and infinities into zero, and asked for
+``a.nii.gz`` it reads ``a.nii`` if there is one, all in silence. So the header is read here as well, just far
+enough to measure the file and to find those voxels, and a file with such a neighbour is read from elsewhere.
 """
 
 from __future__ import annotations
 
 import gzip
 import math
+import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +23,9 @@ from numpy.typing import NDArray
 
 from pgt.errors import InputError
 
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
+
+_NEIGHBOUR_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
 _CHUNK_BYTES = 1 << 22
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 348
@@ -69,6 +75,24 @@ def unfinite_voxels(path: Path) -> tuple[NDArray[np.int64], NDArray[np.floating[
                 values.append(numbers[found].astype(np.float64))
                 start += numbers.size
     return np.concatenate(places), np.concatenate(values)
+
+
+@contextmanager
+def without_neighbours(path: Path) -> Iterator[Path]:
+    """A path at which SimpleITK finds this file and not another of nearly the same name."""
+    suffix = next((suffix for suffix in NIFTI_SUFFIXES if path.name.lower().endswith(suffix)), "")
+    stem = path.name[: len(path.name) - len(suffix)]
+    neighbours = {path.with_name(stem + other) for other in _NEIGHBOUR_SUFFIXES} - {path}
+    if not suffix or not any(neighbour.exists() for neighbour in neighbours):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="pgt-") as folder:
+        elsewhere = Path(folder) / f"image{suffix}"
+        try:
+            elsewhere.symlink_to(path.absolute())
+        except OSError:  # Windows grants links to developers only
+            shutil.copyfile(path, elsewhere)
+        yield elsewhere
 
 
 @contextmanager

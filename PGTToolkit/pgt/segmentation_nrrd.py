@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pgt.errors import InputError
 from pgt.geometry import Geometry
-from pgt.volume import LabelMap, Segment, color_of_value, values_present
+from pgt.volume import LabelMap, Segment, color_of_value
 
 _EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 _TERMINOLOGY_TAG = "TerminologyEntry"
@@ -115,19 +115,26 @@ def merged_layers(
     values = [stored.segment.value for stored in segments]
     if len(set(values)) < len(values):
         values = list(range(1, len(values) + 1))
-    merged = np.zeros(layers[0].shape, dtype=np.min_scalar_type(max(values, default=0)))
-    for stored, value in zip(segments, values, strict=True):
+    for stored in segments:
         if not 0 <= stored.layer < len(layers):
             raise InputError(f"segment {stored.segment.name!r} is in layer {stored.layer}, which is missing")
-        mask = layers[stored.layer] == stored.segment.value
-        taken = merged[mask]
-        if np.any(taken):
-            others = [segments[values.index(other)].segment.name for other in values_present(taken)]
+    number_type = np.min_scalar_type(max(values, default=0))
+    merged = np.zeros_like(layers[0], dtype=number_type)
+    for number, layer in enumerate(layers):
+        new_values = np.zeros(int(layer.max()) + 1, number_type)
+        for stored, value in zip(segments, values, strict=True):
+            if stored.layer == number and stored.segment.value < len(new_values):
+                new_values[stored.segment.value] = value
+        added = new_values[layer]
+        shared = (merged != 0) & (added != 0)
+        if np.any(shared):
+            names = {value: stored.segment.name for stored, value in zip(segments, values, strict=True)}
+            upper, lower = names[int(added[shared][0])], names[int(merged[shared][0])]
             raise InputError(
-                f"its segments overlap ({stored.segment.name!r} with {others[0]!r}), "
+                f"its segments overlap ({upper!r} with {lower!r}), "
                 "which a label map cannot hold; remove the overlap in 3D Slicer first"
             )
-        merged[mask] = value
+        merged += added
     named = tuple(
         replace(stored.segment, value=value) for stored, value in zip(segments, values, strict=True)
     )

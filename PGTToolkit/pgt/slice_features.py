@@ -28,7 +28,9 @@ def slice_features(volume: Volume, axis: int, first: int, last: int) -> NDArray[
     planes = np.moveaxis(volume.voxels, axis, 0)[first : last + 1]
     means = np.stack([_block_means(plane) for plane in planes])
     low, high = np.percentile(means, _WINDOW_PERCENTILES)
-    windowed = np.clip((means - low) / max(high - low, np.finfo(float).tiny), 0, 1)
+    if low == high:  # all but a few blocks are alike
+        low, high = means.min(), means.max()
+    windowed = np.clip((means - low) / (high - low if high > low else 1.0), 0, 1)
     centred = windowed - windowed.mean(axis=0)
     left, strengths, _ = np.linalg.svd(centred, full_matrices=False)
     components: NDArray[np.float64] = left[:, :_COMPONENTS] * strengths[:_COMPONENTS]

@@ -25,7 +25,7 @@ from pgt.errors import InputError, OutputError
 from pgt.file_integrity import check_complete
 from pgt.geometry import Geometry
 from pgt.itk_images import geometry_of, image_of, quiet_libraries, voxels_of
-from pgt.nifti import unfinite_voxels
+from pgt.nifti import NIFTI_SUFFIXES, unfinite_voxels, without_neighbours
 from pgt.output_files import whole_file
 from pgt.resampling import placed_on
 from pgt.segmentation_nrrd import (
@@ -77,9 +77,9 @@ def read_geometry(path: str | Path) -> Geometry:
         return series_geometry(path)
     _check_format(path)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        with quiet_libraries():
+        with quiet_libraries(), without_neighbours(path) as alone:
+            reader.SetFileName(str(alone))
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise InputError(_reading_failed(path, error)) from error
@@ -151,8 +151,8 @@ def _read_image(path: Path) -> sitk.Image:
     _check_format(path)
     _check_whole(path)
     try:
-        with quiet_libraries():
-            image = sitk.ReadImage(str(path))
+        with quiet_libraries(), without_neighbours(path) as alone:
+            image = sitk.ReadImage(str(alone))
     except RuntimeError as error:
         raise InputError(_reading_failed(path, error)) from error
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
@@ -204,7 +204,7 @@ def _scalars(path: Path, image: sitk.Image) -> NDArray[Any]:
         kind = "complex numbers" if components == 1 else f"{components} values a voxel (colour or vectors)"
         raise InputError(f"{path} holds {kind}; a scalar image is needed.")
     voxels = voxels_of(image)
-    if path.name.lower().endswith((".nii", ".nii.gz")) and np.issubdtype(voxels.dtype, np.floating):
+    if path.name.lower().endswith(NIFTI_SUFFIXES) and np.issubdtype(voxels.dtype, np.floating):
         places, values = unfinite_voxels(path)
         voxels.T.reshape(-1)[places] = values
     return voxels

@@ -205,6 +205,20 @@ def test_colour_vectors_complex_numbers_and_pictures_are_refused(tmp_path: Path,
                 read(path)
 
 
+@pytest.mark.parametrize("neighbour", ["nii", "nii.gz"])
+def test_a_neighbour_of_nearly_the_same_name_is_not_read_instead(tmp_path: Path, neighbour: str) -> None:
+    """SimpleITK alone reads a.nii when it is asked for a.nii.gz."""
+    other = Volume(np.zeros((3, 3, 3), np.uint8), Geometry((3, 3, 3)))
+    for suffix in FORMATS:
+        if suffix != neighbour:
+            write_volume(noise(), tmp_path / f"a.{suffix}")
+    write_volume(other, tmp_path / f"a.{neighbour}")
+    for suffix in FORMATS:
+        expected = other if suffix == neighbour else noise()
+        np.testing.assert_array_equal(read_volume(tmp_path / f"a.{suffix}").voxels, expected.voxels)
+        assert read_geometry(tmp_path / f"a.{suffix}").shape == expected.geometry.shape
+
+
 def test_names_in_other_scripts_are_no_trouble(tmp_path: Path) -> None:
     folder = tmp_path / "Fälle für später"
     folder.mkdir()
