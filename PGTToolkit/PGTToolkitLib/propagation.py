@@ -75,8 +75,8 @@ class Propagator:
 
     @property
     def busy(self) -> bool:
-        """Whether a propagation is under way."""
-        return self._job is not None
+        """Whether a propagation is under way, or has yet to stop."""
+        return self._worker.busy
 
     def start(self, session: AnnotationSession, settings: Mapping[str, Any]) -> None:
         """Send the annotated slices to the worker.
@@ -117,6 +117,8 @@ class Propagator:
             if isinstance(event, Finished) and self._job is not None:
                 job, self._job = self._job, None
                 try:
+                    if job.session.segmentation_node.GetScene() is None:
+                        raise InputError("The segmentation was removed while it was being propagated.")
                     save_for_undo()
                     apply_result(job.session, job.values, event.result, self._writer)
                     self._newest = job
@@ -143,7 +145,7 @@ def apply_result(
     changes = []
     for segment, value in values.items():
         before = session.grid.mask(segment)
-        after = result.label_map.mask(value)
+        after = np.asfortranarray(result.label_map.mask(value))
         after &= (drawn == 0) | (drawn == value)
         for other in set(present) - set(values):
             _give_way(after, session.grid.part(other), drawn == value)
@@ -164,9 +166,10 @@ def _drawn_labels(
     session: AnnotationSession, ledger: SliceLedger, values: Mapping[str, int]
 ) -> NDArray[np.unsignedinteger]:
     """Array [i, j, k]: the label value of each voxel that a rater drew, 0 elsewhere."""
-    drawn = np.zeros(session.grid.shape, dtype=np.min_scalar_type(max(values.values(), default=0)))
+    dtype = np.min_scalar_type(max(values.values(), default=0))
+    drawn = np.zeros(session.grid.shape, dtype=dtype, order="F")
     for segment, value in values.items():
-        drawn[session.drawn(segment, ledger)] = value
+        np.copyto(drawn, value, where=session.drawn(segment, ledger))
     return drawn
 
 

@@ -1,8 +1,9 @@
 """MRML nodes as the core's volumes and label maps, and the grid that both share.
 
-Arrays are [i, j, k] in the volume node's voxel order. A transform above the volume or the segmentation is
-taken into account when the two grids are compared; a volume is handed to the core in its own RAS, without
-the transform, because propagation only needs distances inside the volume.
+Arrays are [i, j, k] in the volume node's voxel order, and lie in memory as Slicer has them, k slowest. A
+transform above the volume or the segmentation is taken into account when the two grids are compared; a volume
+is handed to the core in its own RAS, without the transform, because propagation only needs distances inside
+the volume.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class SegmentationGrid:
 
     def mask(self, segment_id: str) -> Mask:
         """The segment's voxels as boolean array [i, j, k] of the volume's shape."""
-        mask = np.zeros(self.shape, dtype=bool)
+        mask = np.zeros(self.shape, dtype=bool, order="F")
         part = self.part(segment_id)
         if part is not None:
             box, voxels = part
@@ -191,15 +192,16 @@ class SegmentationGrid:
         Raises:
             InputError: two masks share voxels.
         """
-        voxels = np.zeros(self.shape, dtype=np.min_scalar_type(max(values.values(), default=0)))
+        dtype = np.min_scalar_type(max(values.values(), default=0))
+        voxels = np.zeros(self.shape, dtype=dtype, order="F")
         for segment_id, value in values.items():
             mask = mask_of(segment_id)
-            taken = int(voxels[mask].max(initial=0))
+            taken = int(voxels.max(where=mask, initial=0))
             if taken:
                 other = next(other for other, label in values.items() if label == taken)
                 names = [segment_name(self.segmentation_node, name) for name in (other, segment_id)]
                 raise InputError(f"{names[0]} and {names[1]} overlap on annotated slices: erase one there.")
-            voxels[mask] = value
+            np.copyto(voxels, value, where=mask)
         segmentation = self.segmentation_node.GetSegmentation()
         segments = tuple(
             Segment(

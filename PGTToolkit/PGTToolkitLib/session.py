@@ -7,6 +7,7 @@ scene does not hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -94,7 +95,7 @@ class AnnotationSession:
     def drawn(self, segment: str, ledger: SliceLedger) -> Mask:
         """The segment on its annotated slices, along whatever axis, as boolean array [i, j, k]."""
         mask = self.grid.mask(segment)
-        drawn = np.zeros_like(mask)
+        drawn = np.zeros_like(mask, order="F")
         for axis in range(3):
             annotated = list(ledger.annotated(segment, axis))
             np.moveaxis(drawn, axis, 0)[annotated] = np.moveaxis(mask, axis, 0)[annotated]
@@ -158,7 +159,7 @@ class AnnotationSession:
         with self.own_changes():
             write_ledger(self.segmentation_node, ledger, segments)
 
-    def own_changes(self):
+    def own_changes(self) -> AbstractContextManager[None]:
         """A context in which changes of voxels and states are the program's own, not drawing."""
         return self._tracker.ignoring()
 

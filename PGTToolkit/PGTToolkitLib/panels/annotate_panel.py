@@ -114,6 +114,7 @@ class AnnotatePanel(VTKObservationMixin):
     def refresh(self) -> None:
         """Show the present state everywhere."""
         with self.status.problems():
+            self._open_chosen()
             self._ledger = self.workplace.session.ledger if self.workplace.is_open else SliceLedger()
             self.volume.refresh()
             self.plan.refresh(self._ledger)
@@ -138,11 +139,14 @@ class AnnotatePanel(VTKObservationMixin):
         parameters = self._parameters
         if parameters.view is not self.workplace.view:
             self._watch_view(parameters.view)
-        with self.status.problems():
-            if self.workplace.open(parameters.volume, parameters.segmentation):
-                self.editor.setSegmentationNode(parameters.segmentation)
-                self.editor.setSourceVolumeNode(parameters.volume)
         self.refresh()
+
+    def _open_chosen(self) -> None:
+        """Put what is chosen on the desk. A volume may be chosen before its voxels are loaded."""
+        parameters = self._parameters
+        if parameters is not None and self.workplace.open(parameters.volume, parameters.segmentation):
+            self.editor.setSegmentationNode(parameters.segmentation)
+            self.editor.setSourceVolumeNode(parameters.volume)
 
     def _watch_view(self, view: slicer.vtkMRMLSliceNode | None) -> None:
         if self.workplace.view is not None:
