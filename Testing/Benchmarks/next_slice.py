@@ -1,8 +1,8 @@
 """What the suggested slice is worth: how many slices a rater draws until the rest is good.
 
 A structure is drawn on its first, middle and last slice. Then, one slice at a time, the slice that the engine
-suggests (``next_slice``) is drawn; against it stand as many slices at a fixed interval, all drawn anew. After each
-step the Dice over the slices between first and last that were not drawn is taken.
+suggests (``next_slice``) is drawn; against it stand as many slices at a fixed interval, all drawn anew. After
+each step the Dice over the slices between first and last that were not drawn is taken.
 
     python -m Benchmarks.next_slice --subset quick --json next_slice.json
 """
