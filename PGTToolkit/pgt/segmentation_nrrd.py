@@ -110,14 +110,12 @@ def merged_layers(
         The label array and the segments with their values in it.
 
     Raises:
-        InputError: two segments claim the same voxel, or one names a layer that is absent.
+        InputError: two segments claim the same voxel, or one names a layer that is absent or no valid value.
     """
+    _check_layers(len(layers), segments)
     values = [stored.segment.value for stored in segments]
     if len(set(values)) < len(values):
         values = list(range(1, len(values) + 1))
-    for stored in segments:
-        if not 0 <= stored.layer < len(layers):
-            raise InputError(f"segment {stored.segment.name!r} is in layer {stored.layer}, which is missing")
     number_type = np.min_scalar_type(max(values, default=0))
     merged = np.zeros_like(layers[0], dtype=number_type)
     for number, layer in enumerate(layers):
@@ -129,16 +127,32 @@ def merged_layers(
         shared = (merged != 0) & (added != 0)
         if np.any(shared):
             names = {value: stored.segment.name for stored, value in zip(segments, values, strict=True)}
-            upper, lower = names[int(added[shared][0])], names[int(merged[shared][0])]
-            raise InputError(
-                f"its segments overlap ({upper!r} with {lower!r}), "
-                "which a label map cannot hold; remove the overlap in 3D Slicer first"
-            )
+            raise _overlap(names[int(added[shared][0])], names[int(merged[shared][0])])
         merged += added
-    named = tuple(
+    return merged, tuple(
         replace(stored.segment, value=value) for stored, value in zip(segments, values, strict=True)
     )
-    return merged, named
+
+
+def _check_layers(count: int, segments: tuple[StoredSegment, ...]) -> None:
+    """Every segment has a layer and, within it, a positive value of its own."""
+    owners: dict[tuple[int, int], str] = {}
+    for stored in segments:
+        segment = stored.segment
+        if not 0 <= stored.layer < count:
+            raise InputError(f"segment {segment.name!r} is in layer {stored.layer}, which is missing")
+        if segment.value < 1:
+            raise InputError(f"segment {segment.name!r} has label value {segment.value}")
+        if (stored.layer, segment.value) in owners:
+            raise _overlap(segment.name, owners[stored.layer, segment.value])
+        owners[stored.layer, segment.value] = segment.name
+
+
+def _overlap(upper: str, lower: str) -> InputError:
+    return InputError(
+        f"its segments overlap ({upper!r} with {lower!r}), "
+        "which a label map cannot hold; remove the overlap in 3D Slicer first"
+    )
 
 
 def metadata_of(label_map: LabelMap) -> dict[str, str]:

@@ -253,7 +253,9 @@ def _read_segmentation(path: Path, image: sitk.Image, metadata: Mapping[str, str
     except InputError as error:
         raise InputError(f"{path} cannot be used: {str(error).removesuffix('.')}.") from error
     drawn_on = reference_geometry(metadata)
-    return (placed_on(label_map, drawn_on) if drawn_on else None) or label_map
+    if drawn_on is None or drawn_on.shape == label_map.geometry.shape:
+        return label_map
+    return placed_on(label_map, drawn_on) or label_map
 
 
 def _write_image(image: sitk.Image, path: Path, overwrite: bool) -> None:

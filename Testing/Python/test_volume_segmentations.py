@@ -127,6 +127,14 @@ def test_overlapping_segments_are_refused_by_name(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=r"case\.seg\.nrrd .*overlap \('tumour' with 'liver'\)"):
         read_label_map(path)
+    write_slicer_file(path, [box(1, (0, 0, 0))], [Stored("liver", 1, 0), Stored("tumour", 1, 0)])
+    with pytest.raises(InputError, match=r"overlap \('tumour' with 'liver'\)"):
+        read_label_map(path)
+
+
+def test_a_segmentation_of_several_layers_is_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "case.seg.nrrd"
+    write_slicer_file(path, [box(1, (0, 0, 0))] * 2, [Stored("liver", 1, 0), Stored("tumour", 1, 1)])
     with pytest.raises(InputError, match="2 values a voxel"):
         read_volume(path)
 
@@ -155,7 +163,7 @@ def test_labels_beyond_the_reference_are_not_cut_off(tmp_path: Path) -> None:
     [
         (b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=one", "segment 0 has a value that is no number"),
         (b"Segment0_Layer:=0", b"Segment0_Layer:=4", "'a' is in layer 4, which is missing"),
-        (b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=0", "must be positive"),
+        (b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=0", "'a' has label value 0"),
     ],
 )
 def test_entries_that_make_no_sense_are_refused(tmp_path: Path, entry: bytes, by: bytes, words: str) -> None:
