@@ -93,8 +93,8 @@ class PropagateSection:
         if isinstance(event, Progressed):
             self._ui.progressBar.maximum = max(1, event.total)
             self._ui.progressBar.value = event.done
-            self._ui.progressLabel.text = _("{done} of {total} slices · {seconds:.0f} s · {message}").format(
-                done=event.done, total=event.total, seconds=event.seconds, message=event.message
+            self._ui.progressLabel.text = _("{done} of {total} slices, {seconds:.0f} s").format(
+                done=event.done, total=event.total, seconds=event.seconds
             )
         elif isinstance(event, Finished):
             result = event.result
