@@ -1,6 +1,6 @@
 """How much each voxel's intensity looks like a segment, learnt from the annotated slices of this very volume.
 
-The intensities inside and outside the segment on annotated slices give two histograms; the logarithm of their
+The intensities inside the segment and just around it on annotated slices give two histograms; the logarithm of their
 ratio at a voxel's own intensity says which of the two it resembles. Histogram bins hold equal numbers of
 voxels, so the answer is the same for any increasing mapping of the intensities: scanner, window and offset do
 not matter.
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.ndimage import binary_dilation, gaussian_filter, gaussian_filter1d
 
 BINS = 48
+_RING = 7
+"""Width in pixels of the ring around a segment that counts as its surroundings."""
 _LARGEST_RATIO = 4.0
 """Natural logarithm of the ratio at which the evidence saturates."""
 
@@ -38,10 +40,10 @@ class AppearanceModel:
             np.searchsorted(edges, image) for edges, image in zip(self._edges, _scales(images), strict=True)
         ]
 
-    def ratios(self, inside: NDArray[np.bool_]) -> list[Array]:
-        """Evidence of each bin, -1 to 1, for the segment with mask ``inside`` (M, H, W); an array a scale."""
+    def ratios(self, inside: NDArray[np.bool_], around: NDArray[np.bool_]) -> list[Array]:
+        """Evidence of each bin, -1 to 1, for being ``inside`` rather than ``around`` (M, H, W); by scale."""
         return [
-            _bin_evidence(bins, inside, len(edges) + 1)
+            _bin_evidence(bins, inside, around, len(edges) + 1)
             for bins, edges in zip(self._memory_bins, self._edges, strict=True)
         ]
 
@@ -55,12 +57,18 @@ def evidence(bins: list[NDArray[np.intp]], ratios: list[Array]) -> Array:
     return np.stack([r[b] for r, b in zip(ratios, bins, strict=True)], axis=1)
 
 
-def separation(evidence_on_memory: Array, inside: NDArray[np.bool_]) -> float:
+def surroundings(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The ring around a segment on every slice of (M, H, W): what it has to be told from."""
+    disc = np.hypot(*np.mgrid[-_RING : _RING + 1, -_RING : _RING + 1]) <= _RING
+    return np.asarray(binary_dilation(inside, disc[None]) & ~inside)
+
+
+def separation(evidence_on_memory: Array, inside: NDArray[np.bool_], around: NDArray[np.bool_]) -> float:
     """How well intensity alone tells a segment on its annotated slices: 0 not at all, towards 2 perfectly."""
-    if not inside.any() or inside.all():
+    if not inside.any() or not around.any():
         return 0.0
     smoothed = evidence_on_memory[:, 1]
-    return float(smoothed[inside].mean() - smoothed[~inside].mean())
+    return float(smoothed[inside].mean() - smoothed[around].mean())
 
 
 def _scales(images: Array) -> tuple[Array, Array]:
@@ -68,12 +76,13 @@ def _scales(images: Array) -> tuple[Array, Array]:
     return images, gaussian_filter(images, (0, 1, 1), truncate=2.0)
 
 
-def _bin_evidence(bins: NDArray[np.intp], inside: NDArray[np.bool_], count: int) -> Array:
-    """Logarithm of the inside to outside ratio of every bin, scaled to -1 to 1."""
-    counts_in = np.bincount(bins[inside], minlength=count).astype(np.float64)
-    counts_all = np.bincount(bins.reshape(-1), minlength=count).astype(np.float64)
+def _bin_evidence(
+    bins: NDArray[np.intp], inside: NDArray[np.bool_], around: NDArray[np.bool_], count: int
+) -> Array:
+    """Logarithm of the inside to around ratio of every bin, scaled to -1 to 1."""
     frequencies = []
-    for counts in (counts_in, counts_all - counts_in):
+    for part in (inside, around):
+        counts = np.bincount(bins[part], minlength=count).astype(np.float64)
         smooth = gaussian_filter1d(counts, 1.0, mode="nearest")
         frequencies.append((smooth + 2.0 / count) / (smooth.sum() + 2.0))
     ratio = np.log(frequencies[0] / frequencies[1]) / _LARGEST_RATIO

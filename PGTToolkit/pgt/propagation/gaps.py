@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pgt.propagation.appearance import AppearanceModel, evidence, separation
+from pgt.propagation.appearance import AppearanceModel, evidence, separation, surroundings
 from pgt.propagation.interpolation import ShapeInterpolator
 from pgt.propagation.network import Gap
 
@@ -56,10 +56,14 @@ class GapMaker:
             for masks in memory.masks
         ]
         self._model = AppearanceModel(memory.intensities)
-        self._ratios = [self._model.ratios(masks) for masks in memory.masks]
+        rings = [surroundings(masks) for masks in memory.masks]
+        self._ratios = [
+            self._model.ratios(masks, ring) for masks, ring in zip(memory.masks, rings, strict=True)
+        ]
         self._memory_evidence = [self._model.of_memory(ratios) for ratios in self._ratios]
         self._separations = [
-            separation(found, masks) for found, masks in zip(self._memory_evidence, memory.masks, strict=True)
+            separation(found, masks, ring)
+            for found, masks, ring in zip(self._memory_evidence, memory.masks, rings, strict=True)
         ]
 
     def prior(self, indices: Sequence[int]) -> NDArray[np.float32]:

@@ -27,6 +27,8 @@ from pgt.propagation.memory import read_memory
 SHAPE_CHANNELS = 2
 APPEARANCE_CHANNELS = 2
 POSITION_FEATURES = 8
+HALF_FREEDOM = 2.0
+"""Pixels from the nearest annotated slice at which half of the correction counts."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ class Gap:
     """(O, D, H, W) 1 annotated inside, -1 annotated outside, 0 not annotated."""
     position: Tensor
     """(O, D, 8) where the slice lies between its annotated neighbours, see ``position_features``."""
+
+    @property
+    def distance(self) -> Tensor:
+        """(O, D) pixels to the nearest annotated slice."""
+        slices = torch.expm1(3 * self.position[..., :2])
+        nearest = torch.where(self.position[..., 2:4] > 0, slices, torch.inf).amin(dim=-1)
+        return nearest * torch.exp(self.position[..., 6])
 
     def to(self, device: str) -> Gap:
         """The same gap with every tensor on ``device``."""
@@ -254,7 +263,7 @@ class SliceNetwork(nn.Module):
                 )
             )
         return [
-            self.sharpness * gap.prior + correction.float()
+            self.sharpness * gap.prior + freedom(gap) * correction.float()
             for gap, correction in zip(gaps, corrections, strict=True)
         ]
 
@@ -282,6 +291,11 @@ class SliceNetwork(nn.Module):
         )
         readout = readout.reshape(segments, -1, slices, rows, columns)
         return readout.transpose(1, 2).to(query_key.dtype)
+
+
+def freedom(gap: Gap) -> Tensor:
+    """(O, D, 1, 1) share of the correction that counts: none on annotated slices, more the farther away."""
+    return (gap.distance / (gap.distance + HALF_FREEDOM))[..., None, None]
 
 
 def evidence_channels(gap: Gap) -> Tensor:

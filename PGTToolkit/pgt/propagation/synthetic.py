@@ -41,7 +41,7 @@ def make_volume(
     generator: np.random.Generator, shape: tuple[int, int, int], bodies: tuple[int, int] = (5, 14)
 ) -> SyntheticVolume:
     """Make one volume of ``shape`` (D, H, W) with a random number of structures within ``bodies``."""
-    thickness = float(np.exp(generator.uniform(np.log(0.8), np.log(5.0))))
+    thickness = float(np.exp(generator.uniform(np.log(0.5), np.log(5.0))))
     coordinates = _warped_coordinates(generator, shape, thickness)
     labels = np.zeros(shape, np.uint8)
     for value in range(1, int(generator.integers(bodies[0], bodies[1] + 1)) + 1):
@@ -276,7 +276,7 @@ def _structure_intensity(
     """Intensities of one structure: a mean near its surroundings' or not, sometimes with parts of its own."""
     around = float(image[inside].mean())
     choice = generator.random()
-    if choice < 0.15:
+    if choice < 0.22:
         mean = around + generator.normal(0, 0.03)
     elif choice < 0.55:
         mean = around + generator.normal(0, spread)
