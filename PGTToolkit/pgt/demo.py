@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pgt import __version__, demo_files
 from pgt.annotation import AXIS_NAMES, SparseAnnotation
-from pgt.geometry import Geometry
+from pgt.geometry import Geometry, Shape
 from pgt.output_files import write_text
 from pgt.page import Page, Picture, SlicePoint, StructureScore
 from pgt.pictures import Scene, picture_of_planes, picture_of_slices, picture_of_uncertainty, png_bytes
@@ -56,9 +56,9 @@ class Case:
         return self.annotation.annotated(self.axis)
 
 
-def made_case(seed: int = 0) -> Case:
+def made_case(shape: Shape = (160, 128, 80), seed: int = 0) -> Case:
     """The made volume, annotated on a few planned slices."""
-    volume, truth = make_sample(seed=seed)
+    volume, truth = make_sample(shape, seed)
     axis = 2
     drawn = np.flatnonzero(truth.voxels.any(axis=(0, 1)))
     plan = plan_slices(volume.geometry, axis, count=MADE_SLICES, extent=(int(drawn[0]), int(drawn[-1])))
@@ -69,14 +69,14 @@ def made_case(seed: int = 0) -> Case:
 
 
 def run_demo(
-    case: Case, folder: Path, device: Literal["auto", "cpu", "cuda"], show: Callable[[int, int, str], None]
+    case: Case, folder: Path, settings: PropagationSettings, show: Callable[[int, int, str], None]
 ) -> str:
     """Propagate a case and write the files of `demo_files`.
 
     Args:
         case: what to propagate.
         folder: an existing folder.
-        device: auto, cpu or cuda.
+        settings: how; the axis is the case's.
         show: called with steps done, steps in all (0 when unknown) and what is being done.
 
     Returns:
@@ -86,7 +86,7 @@ def run_demo(
     def report(progress: Progress) -> None:
         show(progress.done, progress.total, progress.message)
 
-    settings = PropagationSettings(axis=case.axis, device=device)
+    settings = replace(settings, axis=case.axis)
     result = propagate(case.volume, case.annotation, settings, progress=report)
     peers: dict[str, LabelMap] = {}
     if case.truth:

@@ -94,7 +94,7 @@ def picture_of_slices(scene: Scene, indices: Sequence[int], columns: int = 4) ->
         _draw_contours(axes, scene, view, index)
         drawn = index in scene.annotated
         title_color = _ANNOTATED if drawn else "white"
-        _write(axes, (0.015, 0.985), _slice_title(scene, index), title_color, 9, "left", "top")
+        _write(axes, (0.015, 0.985), _slice_title(scene, index), title_color, 8, "left", "top")
         if drawn:
             _frame(axes)
     _add_legend(figure, scene)
@@ -234,7 +234,7 @@ def _slice_title(scene: Scene, index: int) -> str:
     if index in scene.annotated:
         return f"{AXIS_NAMES[scene.axis]} = {index}, annotated"
     confidence = scene.confidence.get(index)
-    known = "" if confidence is None else f", {confidence:.2f}"
+    known = "" if confidence is None else f" {confidence:.2f}"
     return f"{AXIS_NAMES[scene.axis]} = {index}, propagated{known}"
 
 

@@ -63,13 +63,17 @@ def demonstrate(
     """Do it; runs in the child process."""
     from pgt.commands.annotation_files import read_annotated
     from pgt.demo import Case, made_case, run_demo
+    from pgt.propagation.engine import PropagationSettings
+
+    def show(done: int, total: int, message: str) -> None:
+        report(Step(done, total, message))
 
     if image is None or annotation is None:
         case = made_case()
     else:
         volume, drawn, axis = read_annotated(image, annotation, axis, None)
         case = Case(f"PGT Toolkit: {image.name}", f"read from {image.name}", volume, drawn, axis)
-    return run_demo(case, folder, device, lambda done, total, message: report(Step(done, total, message)))
+    return run_demo(case, folder, PropagationSettings(device=device), show)
 
 
 @contextlib.contextmanager
