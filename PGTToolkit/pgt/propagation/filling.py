@@ -54,7 +54,7 @@ class ShapeFiller:
         pixel = float(np.sqrt(stack.spacing[1] * stack.spacing[2]))
         interpolators = [
             ShapeInterpolator(
-                dict(zip(opening.memory, segment, strict=True)), stack.spacing[1:], stack.spacing[0]
+                dict(zip(opening.memory, segment, strict=True)), stack.spacing[1:], stack.spacing[0], "area"
             )
             for segment in masks
         ]

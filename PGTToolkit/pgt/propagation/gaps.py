@@ -52,7 +52,7 @@ class GapMaker:
         self.memory = memory
         self.thickness = thickness
         self._interpolators = [
-            ShapeInterpolator(dict(zip(memory.indices, masks, strict=True)), (1.0, 1.0), thickness)
+            ShapeInterpolator(dict(zip(memory.indices, masks, strict=True)), (1.0, 1.0), thickness, "area")
             for masks in memory.masks
         ]
         self._model = AppearanceModel(memory.intensities)

@@ -120,7 +120,9 @@ class WorkingView:
         )
         self.maker = GapMaker(memory, stack.thickness / region.factor)
         self._interpolators = [
-            ShapeInterpolator(dict(zip(opening.memory, segment, strict=True)), (1.0, 1.0), stack.thickness)
+            ShapeInterpolator(
+                dict(zip(opening.memory, segment, strict=True)), (1.0, 1.0), stack.thickness, "area"
+            )
             for segment in masks
         ]
 
