@@ -323,3 +323,19 @@ def test_a_turned_twin_gives_the_same_label_map(scene, make_desk, sample, twin):
         mask = desk.session.grid.mask("Liver")
         results.append(mask[:, :, ::-1] if flipped else mask)
     np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_the_network_of_the_shipped_model(desk, sample):
+    """The default method, from a cold worker."""
+    pytest.importorskip("torch")
+    for index in drawn_slices(desk.truth["Liver"], 4):
+        desk.draw("Liver", index)
+    locked = list(desk.session.ledger.annotated("Liver", K))
+    before = desk.masks()["Liver"]
+    desk.start(method="auto", device="cpu")
+    finished = desk.finish(seconds=900.0)[-1]
+    assert isinstance(finished, Finished), finished
+    assert finished.result.device == "cpu"
+    after = desk.masks()["Liver"]
+    np.testing.assert_array_equal(after[:, :, locked], before[:, :, locked])
+    assert dice(after, desk.truth["Liver"]) > 0.75
