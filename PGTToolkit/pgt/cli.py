@@ -18,12 +18,19 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
+class _Terminated(BaseException):
+    """The process was told to end."""
+
+
 def main() -> NoReturn:
     """Run the process's own command line and exit."""
     signal.signal(signal.SIGTERM, _terminate)
-    status = run()
-    if status == EXIT_INTERRUPTED:
-        # Python may still remember the interrupt as unhandled, and would then end by signal instead.
+    try:
+        status = run()
+    except _Terminated:
+        status = EXIT_TERMINATED
+    if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        # At once: Python would take its time, and where it remembers the interrupt as unhandled end by signal.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -62,4 +69,4 @@ def _refuse(sentence: str) -> int:
 
 def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
     """Leave through every clean-up when told to end."""
-    sys.exit(EXIT_TERMINATED)
+    raise _Terminated

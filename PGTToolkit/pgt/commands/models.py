@@ -56,21 +56,26 @@ def verify(
 
 @app.command("train")
 def train(
-    cases: Annotated[
-        Path, typer.Argument(metavar="CASES.csv", help="Finished volumes: columns case, image, label.")
-    ],
     name: Annotated[str, typer.Option(help="What to call the trained model.")],
+    cases: Annotated[
+        Path | None, typer.Argument(metavar="CASES.csv", help="Finished volumes: columns case, image, label.")
+    ] = None,
+    made: Annotated[
+        bool, typer.Option("--made", help="Train from nothing on made volumes, as the default model was.")
+    ] = False,
     model: Annotated[str, typer.Option(metavar="NAME|FILE", help="The model to start from.")] = "default",
     hours: Annotated[float, typer.Option(help="How long to train in all.")] = 1.0,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Replace a model of the same name.")] = False,
 ) -> None:
-    """Train a model further on your own finished volumes.
+    """Train a model further on your own finished volumes, or a new one on made volumes.
 
     Ctrl-C keeps what was learnt so far; the same command goes on from there.
     """
     if not hours > 0:
         raise InputError(f"--hours must be above 0, not {hours:g}.")
+    if made == (cases is not None):
+        raise InputError("Give either CASES.csv or --made.")
     with ProgressBar("Reading") as bar:
         sentence = run_in_child(bar, train_model, cases, name, model, hours, device.word, force)
     typer.echo(sentence)
@@ -101,15 +106,13 @@ def verify_models(report: Report, names: list[str] | None) -> list[str]:
 
 
 def train_model(
-    report: Report, table: Path, name: str, model: str, hours: float, device: DeviceName, force: bool
+    report: Report, table: Path | None, name: str, model: str, hours: float, device: DeviceName, force: bool
 ) -> str:
     """Train; runs in the child process."""
     from pgt.case_table import read_case_table
     from pgt.propagation.fillers import choose_device
-    from pgt.propagation.fine_tuning import fine_tune
+    from pgt.propagation.fine_tuning import fine_tune, train_on_made_volumes
     from pgt.propagation.training import TrainingStep
-
-    cases = read_case_table(table, needed=("case", "image", "label"))
 
     def show(step: TrainingStep) -> None:
         said = (
@@ -117,5 +120,10 @@ def train_model(
         )
         report(Step(round(3600 * step.hours), round(3600 * hours), said))
 
-    installed = fine_tune(cases, name, model, hours, choose_device(device), show, overwrite=force)
+    place = choose_device(device)
+    if table is None:
+        installed = train_on_made_volumes(name, hours, place, show, overwrite=force)
+        return f"Trained {name} on made volumes; it lies in {installed.folder}."
+    cases = read_case_table(table, needed=("case", "image", "label"))
+    installed = fine_tune(cases, name, model, hours, place, show, overwrite=force)
     return f"Trained {name} on {len(cases)} cases; it lies in {installed.folder}."

@@ -6,8 +6,10 @@ being absent, and the odds of background and segments are normalised to sum to 1
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -15,10 +17,10 @@ SMALLEST_PROBABILITY = 1e-7
 class SoftAggregation:
     """Running soft aggregation over slices, rows and columns; memory does not grow with the segments."""
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        """``shape`` is (slices, rows, columns) of the box."""
+    def __init__(self, shape: tuple[int, int, int], label_type: DTypeLike) -> None:
+        """``shape`` is (slices, rows, columns) of the box; ``label_type`` holds every segment's value."""
         self._best = np.full(shape, -np.inf, np.float32)
-        self._value = np.zeros(shape, np.uint16)
+        self._value = np.zeros(shape, label_type)
         self._odds = np.zeros(shape, np.float32)
         self._absent = np.zeros(shape, np.float32)
 
@@ -33,7 +35,7 @@ class SoftAggregation:
         self._best[place] = np.where(better, logits, self._best[place])
         self._value[place] = np.where(better, value, self._value[place])
 
-    def result(self, index: int) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    def result(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Labels of one slice, and for every voxel the probability that its label is wrong."""
         absent = np.clip(np.exp(self._absent[index]), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         background = absent / (1 - absent)
@@ -41,5 +43,5 @@ class SoftAggregation:
         inside = best > background
         chosen = np.where(inside, best, background)
         total = background + self._odds[index]
-        labels = np.where(inside, self._value[index], 0).astype(np.uint16)
+        labels = np.where(inside, self._value[index], self._value.dtype.type(0))
         return labels, np.asarray(1 - chosen / total, np.float32)

@@ -40,7 +40,7 @@ def next_slice(doubt: Mapping[int, float], annotated: Sequence[int]) -> int | No
         below = [candidate - index for index in annotated if index < candidate]
         above = [index - candidate for index in annotated if index > candidate]
         reach_below, reach_above = (
-            min(below, default=candidate + 1),
+            min(below, default=candidate - min(doubt) + 1),
             min(above, default=max(doubt) - candidate + 1),
         )
         gain = 0.0

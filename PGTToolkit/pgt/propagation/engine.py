@@ -130,7 +130,8 @@ def propagate(
     if not annotation.annotated(axis):
         raise InputError(f"No slice is annotated across axis {AXIS_NAMES[axis]}.")
     turn = choose_turn(volume.voxels, volume.geometry.spacing, axis, annotation.label_map.voxels)
-    stack = Stack.of(volume, annotation, turn, choose_windowing(volume.voxels, settings.modality))
+    windowing = choose_windowing(turn.apply(volume.voxels), settings.modality)
+    stack = Stack.of(volume, annotation, turn, windowing)
     choice = choose_filler(settings.method, settings.model, settings.device)
     slabs = slabs_of(openings(stack))
     usable = previous if settings.method != "contour" else None
@@ -201,7 +202,7 @@ class _Keeper:
         confidence = {
             self._turn.index(entry.index, size): entry.confidence
             for entry in self._previous.slices
-            if first <= entry.index <= last
+            if first <= entry.index <= last and entry.state is SliceState.PROPAGATED
         }
         return FilledSlab(labels, uncertainty, confidence, ())
 
@@ -287,7 +288,7 @@ class _Canvas:
 def _source(volume: Volume, settings: PropagationSettings, turn: Turn, filler_key: str) -> str:
     """Changes whenever the image does, or how it is looked at."""
     voxels = volume.voxels.T if volume.voxels.flags.f_contiguous else volume.voxels
-    checksum = zlib.crc32(np.ascontiguousarray(voxels).data.cast("B"))
+    checksum = zlib.crc32(np.ascontiguousarray(voxels).reshape(-1).view(np.uint8).data)
     described: Sequence[Any] = (
         volume.geometry,
         checksum,

@@ -1,6 +1,7 @@
-"""Train the small network further on a user's own finished volumes.
+"""Train the small network: from nothing on made volumes, or further on a user's own finished volumes.
 
-Volumes are cut and scaled for training just as the engine does when it propagates, one structure at a time.
+A user's volumes are cut and scaled for training just as the engine does when it propagates, one structure at
+a time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pgt.propagation.checkpoints import InstalledModel, load_model, save_model, 
 from pgt.propagation.network import SliceNetwork
 from pgt.propagation.regions import masks_to_working, region_around, to_working
 from pgt.propagation.sampling import LabelledVolume
-from pgt.propagation.training import TrainingSettings, TrainingStep, train
+from pgt.propagation.training import TrainingSettings, TrainingStep, VolumeSource, made_volume, train
 from pgt.propagation.turning import choose_turn
 from pgt.propagation.windowing import choose_windowing
 from pgt.volume import LabelMap, Volume
@@ -114,9 +115,39 @@ def fine_tune(
     network = load_model(model, device)
     if not isinstance(network, SliceNetwork):
         raise CheckpointError(f"The model {model} is not the small network; only that can be trained here.")
-    folder = user_folder() / f".training-{name}"
-    source = FinishedCases(tuple(cases))
     settings = replace(SETTINGS, hours=hours, device=device)
+    details = {"fine_tuned_from": model, "cases": len(cases)}
+    source = FinishedCases(tuple(cases))
+    return _train_and_keep(
+        network, source, settings, name, f"fine-tuned from {model}", details, report, overwrite
+    )
+
+
+def train_on_made_volumes(
+    name: str, hours: float, device: str, report: Callable[[TrainingStep], None], overwrite: bool = False
+) -> InstalledModel:
+    """Train the small network from nothing on made volumes, as the default model was; no patient data.
+
+    Raises:
+        OutputError: a model of this name exists, or the disk refuses.
+    """
+    settings = TrainingSettings(hours=hours, device=device)
+    said = "trained on made volumes (pgt models train --made)"
+    return _train_and_keep(SliceNetwork(), made_volume, settings, name, said, {}, report, overwrite)
+
+
+def _train_and_keep(
+    network: SliceNetwork,
+    source: VolumeSource,
+    settings: TrainingSettings,
+    name: str,
+    said: str,
+    details: dict[str, Any],
+    report: Callable[[TrainingStep], None],
+    overwrite: bool,
+) -> InstalledModel:
+    """Train, go on where an earlier training of this name was interrupted, and keep the model."""
+    folder = user_folder() / f".training-{name}"
     last: list[TrainingStep] = []
 
     def follow(step: TrainingStep) -> None:
@@ -124,11 +155,11 @@ def fine_tune(
         report(step)
 
     trained = train(network, source, settings, folder, follow)
-    details = {"fine_tuned_from": model, "cases": len(cases), "hours": hours, "steps": last[0].step}
+    details = {**details, "hours": settings.hours, "steps": last[0].step}
     installed = save_model(
         trained.to("cpu").eval(),
         name,
-        source=f"fine-tuned from {model}",
+        source=said,
         details=details,
         overwrite=overwrite,
     )

@@ -224,6 +224,7 @@ class SliceNetwork(nn.Module):
     """
 
     architecture = "pgt-small"
+    top_k = 32
 
     def __init__(self, configuration: NetworkConfiguration | None = None) -> None:
         super().__init__()
@@ -233,6 +234,11 @@ class SliceNetwork(nn.Module):
         self.decoder = Decoder(self.configuration)
         self.sharpness = nn.Parameter(torch.tensor(1.0))
         """Logits per pixel of signed distance."""
+
+    @property
+    def slice_reach(self) -> int:
+        """Slices on either side that a slice's answer depends on, through convolutions along the slices."""
+        return sum(self.configuration.slice_dilations) + 1
 
     def settings(self) -> dict[str, object]:
         """The configuration as plain values, written beside the weights."""

@@ -14,6 +14,12 @@ class Propagator(Protocol):
     """A network that fills in the slices of a gap; ``SliceNetwork`` and ``STCNNetwork`` are."""
 
     architecture: str
+    top_k: int
+    """Memory positions that a position reads."""
+
+    @property
+    def slice_reach(self) -> int:
+        """Slices on either side that a slice's answer depends on, its memory apart."""
 
     @property
     def sharpness(self) -> Tensor:

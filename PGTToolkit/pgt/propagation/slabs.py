@@ -47,7 +47,9 @@ class Slab:
 
     def fingerprint(self, stack: Stack) -> str:
         """Changes whenever anything does that the slab's result depends on, the image apart."""
+        read = [index for opening in self.openings for index in opening.memory]
         parts = [opening.fingerprint(stack) for opening in self.openings]
+        parts.append(stack.fingerprint(min(self.first, *read), max(self.last, *read)))
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
@@ -119,7 +121,8 @@ class _SlabInProgress:
 
     def __post_init__(self) -> None:
         rows, columns = self.stack.image.shape[1:]
-        self._aggregation = SoftAggregation((self.slab.last - self.slab.first + 1, rows, columns))
+        shape = (self.slab.last - self.slab.first + 1, rows, columns)
+        self._aggregation = SoftAggregation(shape, self.stack.labels.dtype)
 
     def add(self, value: int, index: int, region: Region, logits: NDArray[np.float32]) -> None:
         self._aggregation.add(value, index - self.slab.first, region.box, logits)
@@ -131,7 +134,7 @@ class _SlabInProgress:
     def result(self) -> FilledSlab:
         self._add_drawn()
         shape = (self.slab.last - self.slab.first + 1, *self.stack.image.shape[1:])
-        labels = np.zeros(shape, np.uint16)
+        labels = np.zeros(shape, self.stack.labels.dtype)
         uncertainty = np.zeros(shape, np.float32)
         for place in range(shape[0]):
             labels[place], uncertainty[place] = self._aggregation.result(place)

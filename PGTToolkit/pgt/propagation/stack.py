@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -89,6 +89,28 @@ class Stack:
                 known[number] = np.where(seen, np.where(inside, 1, -1), 0)
         return known
 
+    def without(self, index: int) -> Stack:
+        """The same stack, as if nobody had annotated the slice ``index``."""
+        rest = {
+            value: tuple(other for other in annotated if other != index)
+            for value, annotated in self.annotated.items()
+        }
+        return replace(self, annotated=rest)
+
+    def fingerprint(self, first: int, last: int) -> str:
+        """Changes whenever anything annotated on the slices ``first`` to ``last`` (inclusive) does.
+
+        Slices drawn along the other two axes count as far as they reach into this run.
+        """
+        part = self.labels[first : last + 1]
+        text = hashlib.sha256()
+        for value, annotated in self.annotated.items():
+            within = tuple(index - first for index in annotated if first <= index <= last)
+            text.update(repr((value, within, self.crossing[value])).encode())
+            for place, indices in enumerate((within, *self.crossing[value])):
+                text.update((part.take(indices, axis=place) == value).tobytes())
+        return text.hexdigest()
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -116,15 +138,10 @@ class Opening:
         return tuple(bound for bound in (self.before, self.after) if bound is not None)
 
     def fingerprint(self, stack: Stack) -> str:
-        """Changes whenever anything does that the slices filled in depend on, the image apart."""
-        text = hashlib.sha256(repr((self, [stack.crossing[value] for value in self.values])).encode())
-        text.update(np.ascontiguousarray(stack.labels[list(self.memory)]).tobytes())
-        for value in self.values:
-            for place, lines in enumerate(stack.crossing[value], start=1):
-                for line in lines:
-                    selection = (slice(self.first, self.last + 1), line)
-                    plane = np.moveaxis(stack.labels, place, 1)[selection]
-                    text.update(np.ascontiguousarray(plane == value).tobytes())
+        """Changes whenever the annotated slices to learn from do, or what is to be filled in."""
+        whole = slice(0, stack.labels.shape[1]), slice(0, stack.labels.shape[2])
+        text = hashlib.sha256(repr(self).encode())
+        text.update(stack.masks(self.values, self.memory, whole).tobytes())
         return text.hexdigest()
 
 

@@ -163,6 +163,8 @@ class STCNNetwork(nn.Module):
     """
 
     architecture = "stcn"
+    slice_reach = 0
+    top_k = DEFAULT_TOP_K
 
     def __init__(self, configuration: STCNConfiguration = MULTI_OBJECT) -> None:
         super().__init__()
