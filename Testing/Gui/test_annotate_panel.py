@@ -172,6 +172,12 @@ def test_the_whole_path(rater):
     assert not display.GetSegmentVisibility2DFill("Liver")
     assert "not reviewed" in rater.ui.reviewLabel.text
     picture(rater, "annotate-panel.png")
+    layers = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    overlay = slicer.mrmlScene.GetNodeByID(layers.GetForegroundVolumeID())
+    assert overlay.GetName().endswith("uncertainty")
+    rater.ui.uncertaintyBox.checked = False
+    assert layers.GetForegroundVolumeID() is None
+    rater.ui.uncertaintyBox.checked = True
     rater.click("acceptButton")
     assert rater.session.ledger.state("Liver", K, shown) is SliceState.REVIEWED
     rater.panel.workplace.show(shown)
@@ -184,6 +190,7 @@ def test_the_whole_path(rater):
     rater.click("undoButton")
     np.testing.assert_array_equal(rater.session.grid.mask("Liver"), before)
     assert rater.rows("reviewTable") == []
+    assert layers.GetForegroundVolumeID() is None
     assert rater.session.ledger.annotated("Liver", K) == tuple(planned)
 
 

@@ -136,7 +136,11 @@ class PlanSection:
         workplace = self._workplace
         self._table.select(workplace.shown)
         self._ui.alignViewButton.visible = workplace.is_open and workplace.view_axis.oblique
-        self._ui.axisLabel.text = self._axis_text() if workplace.is_open else ""
+        self._ui.axisLabel.text = (
+            self._axis_text()
+            if workplace.is_open
+            else _("Choose a volume, and choose or make a segmentation.")
+        )
 
     def _axis_text(self) -> str:
         view_axis, shown = self._workplace.view_axis, self._workplace.shown

@@ -44,6 +44,7 @@ class PropagateSection:
         ui.undoButton.clicked.connect(lambda *_args: self.undo())
         ui.wheelFolderEdit.text = qt.QSettings().value(WHEEL_FOLDER_SETTING) or ""
         ui.wheelFolderEdit.editingFinished.connect(self._remember_wheel_folder)
+        self._show_progress("")
         self._show_busy(False)
 
     def set_parameters(self, parameters: AnnotateParameters | None) -> None:
@@ -58,14 +59,14 @@ class PropagateSection:
             ensure_dependencies(method, self._ui.wheelFolderEdit.text)
             self._propagator.start(session, {"method": method, "device": self._parameters.device.value})
             self._status.say("")
-            self._ui.progressLabel.text = _("Starting…")
+            self._show_progress(_("Starting…"))
             self._show_busy(True)
             self._timer.start()
 
     def cancel(self) -> None:
         """Stop within a second; nothing is changed."""
         self._propagator.cancel()
-        self._ui.progressLabel.text = _("Stopping…")
+        self._show_progress(_("Stopping…"))
 
     def undo(self) -> None:
         """Take back the last step of drawing or propagation."""
@@ -93,27 +94,28 @@ class PropagateSection:
         if isinstance(event, Progressed):
             self._ui.progressBar.maximum = max(1, event.total)
             self._ui.progressBar.value = event.done
-            self._ui.progressLabel.text = _("{done} of {total} slices, {seconds:.0f} s").format(
-                done=event.done, total=event.total, seconds=event.seconds
-            )
+            text = _("{done} of {total} slices, {seconds:.0f} s")
+            self._show_progress(text.format(done=event.done, total=event.total, seconds=event.seconds))
         elif isinstance(event, Finished):
             result = event.result
             self._ui.progressBar.value = self._ui.progressBar.maximum
-            self._ui.progressLabel.text = _("{method}, {seconds:.1f} s on {device}").format(
-                method=Method(result.method).label(),
-                seconds=result.seconds,
-                device=_device_name(result.device),
+            self._show_progress(
+                _("{method}, {seconds:.1f} s on {device}").format(
+                    method=Method(result.method).label(),
+                    seconds=result.seconds,
+                    device=_device_name(result.device),
+                )
             )
             self._status.say(
                 " ".join((_("Propagated. Review the slices, least certain first."), *result.messages))
             )
         elif isinstance(event, Stopped):
             self._ui.progressBar.value = 0
-            self._ui.progressLabel.text = ""
+            self._show_progress("")
             self._status.say(_("Cancelled. Nothing was changed."))
         elif isinstance(event, Failed):
             self._ui.progressBar.value = 0
-            self._ui.progressLabel.text = ""
+            self._show_progress("")
             self._status.warn(event.message)
             logging.error("PGT Toolkit worker: %s\n%s", event.message, event.details)
 
@@ -126,6 +128,10 @@ class PropagateSection:
         self._ui.cancelButton.enabled = busy
         self._ui.progressBar.visible = busy
         self.refresh()
+
+    def _show_progress(self, text: str) -> None:
+        self._ui.progressLabel.text = text
+        self._ui.progressLabel.visible = bool(text)
 
     def _remember_wheel_folder(self) -> None:
         qt.QSettings().setValue(WHEEL_FOLDER_SETTING, self._ui.wheelFolderEdit.text)
