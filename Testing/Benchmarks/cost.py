@@ -35,6 +35,7 @@ class Cost:
 
     Args:
         seconds: of the call of ``propagate``.
+        cpu_seconds: of all its threads, which tells how busy the machine was with other work.
         start_gb: resident memory before it, with the volume and the annotation loaded.
         peak_gb: highest resident memory during it.
         gpu_gb: highest memory allocated on the GPU; 0 on a CPU.
@@ -46,6 +47,7 @@ class Cost:
     method: str
     device: str
     seconds: float
+    cpu_seconds: float
     start_gb: float
     peak_gb: float
     gpu_gb: float
@@ -103,7 +105,8 @@ def print_tables(costs: Sequence[Cost], imports: dict[str, float]) -> None:
     for cost in costs:
         print(
             f"{cost.slices:>7}{cost.segments:>9}  {cost.method:<9}{cost.device:<7}{cost.seconds:>7.1f}"
-            f"{cost.start_gb:>9.2f}{cost.peak_gb:>9.2f}{cost.gpu_gb:>8.2f}{cost.dice:>7.3f}  {_verdict(cost)}"
+            f"{cost.cpu_seconds:>7.1f}{cost.start_gb:>9.2f}{cost.peak_gb:>9.2f}{cost.gpu_gb:>8.2f}"
+            f"{cost.dice:>7.3f}  {_verdict(cost)}"
         )
     print(f"\nImport, at most {IMPORT_BUDGET_SECONDS} s")
     for name, seconds in imports.items():
@@ -111,7 +114,7 @@ def print_tables(costs: Sequence[Cost], imports: dict[str, float]) -> None:
 
 
 _HEADER = (
-    f"{'slices':>7}{'segments':>9}  {'method':<9}{'device':<7}{'s':>7}"
+    f"{'slices':>7}{'segments':>9}  {'method':<9}{'device':<7}{'s':>7}{'CPU s':>7}"
     f"{'start GB':>9}{'peak GB':>9}{'GPU GB':>8}{'Dice':>7}  budget"
 )
 

@@ -34,8 +34,8 @@ def main(slices: int, segments: int, method: str, device: str) -> None:
     colors = tuple(Segment(value, f"organ {value}", (0.9, 0.5, 0.3)) for value in range(1, segments + 1))
     annotation = SparseAnnotation(LabelMap(drawn, geometry, colors), annotated_slices(truth, segments))
     start_gb = peak_resident_gb()
-    started = time.monotonic()
     settings = PropagationSettings(axis=2, method=method, device=device)
+    started, cpu_started = time.monotonic(), time.process_time()
     result = propagate(Volume(voxels, geometry), annotation, settings)
     cost = {
         "slices": slices,
@@ -43,6 +43,7 @@ def main(slices: int, segments: int, method: str, device: str) -> None:
         "method": method,
         "device": result.device,
         "seconds": time.monotonic() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
         "start_gb": start_gb,
         "peak_gb": peak_resident_gb(),
         "gpu_gb": peak_gpu_gb(result.device),
