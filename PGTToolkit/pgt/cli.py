@@ -30,7 +30,7 @@ def main() -> NoReturn:
     except _Terminated:
         status = EXIT_TERMINATED
     if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
-        # At once: Python would take its time, and where it remembers the interrupt as unhandled end by signal.
+        # At once: Python would take its time, and end by signal where it remembers an unhandled interrupt.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -50,6 +50,8 @@ class _Faulted:
     traceback: str
 
 
+_HELD_BACK = {signal.SIGINT, signal.SIGTERM}
+
 Report = Callable[[Step], None]
 
 
@@ -127,15 +129,12 @@ def _end(process: BaseProcess) -> None:
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """A child started in here does not hear Ctrl-C before it is ready to ignore it.
-
-    One that is pressed meanwhile reaches this process at the end of the block.
-    """
+    """Ctrl-C and an order to end do not fall into the start of a child; they come after the block."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # starting it later would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
     try:
         yield
     finally:
@@ -145,6 +144,8 @@ def _interrupts_held_back() -> Iterator[None]:
 def _serve(sender: Connection, scratch: str, task: Callable[..., Any], arguments: Any, keywords: Any) -> None:
     """The child's side. Its temporary files lie where the parent removes them, whatever happens here."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everyone; the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
     os.dup2(2, 1)  # standard output is for the command's own result, not for what libraries print
     tempfile.tempdir = scratch
     if hasattr(os, "setpgrp"):
