@@ -49,6 +49,7 @@ import json
 import os
 import queue
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -236,6 +237,8 @@ class Worker:
                 message=progress.message,
             )
 
+        # The host removes this folder, also after a crash.
+        tempfile.tempdir = str(job.folder)
         volume, annotation, settings = read_job(job.folder)
         result = propagate(
             volume,

@@ -86,6 +86,7 @@ class Host:
             event = self.events.get(timeout=max(deadline - time.monotonic(), 0.001))
             if event["event"] in wanted:
                 return event
+            assert event["event"] != "error", event
 
     def exit_status(self, within: float = 10) -> int:
         return self.process.wait(within)
@@ -383,3 +384,15 @@ def test_the_result_that_is_refined_is_still_known(start: StartHost, job: Callab
         host.next("progress")
         assert host.next("progress")["message"] == f"knows {knows}"
         host.next("result")
+
+
+def test_temporary_files_lie_where_the_host_removes_them(
+    start: StartHost, job: Callable[[str], Path]
+) -> None:
+    host, folder = (
+        start("import tempfile; open(tempfile.mkdtemp() + '/left', 'w').close(); os.abort()"),
+        job("one"),
+    )
+    host.send(id="1", command="propagate", job=str(folder))
+    assert host.exit_status() != 0
+    assert list(folder.rglob("left"))
