@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pgt.volume import Volume
 
 # The worker stops a computation by itself within a second; one that has not is beyond listening.
-CANCEL_SECONDS = 0.9
+CANCEL_SECONDS = 0.8
 
 _MODULE_FOLDER = Path(__file__).resolve().parent.parent
 _LOG_TAIL_CHARACTERS = 2000
