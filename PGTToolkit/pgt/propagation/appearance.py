@@ -1,7 +1,7 @@
 """How much each voxel's intensity looks like a segment, learnt from the annotated slices of this very volume.
 
 The intensities inside the segment and just around it on annotated slices give two histograms; the logarithm
-of their ratio at a voxel's own intensity says which of the two it resembles. Histogram bins hold equal numbers
+of their ratio at a voxel's own intensity says which it resembles. Histogram bins hold equal numbers
 of voxels, so the answer is the same for any increasing mapping of the intensities: scanner, window and offset
 do not matter.
 """

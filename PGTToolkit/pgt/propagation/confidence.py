@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_TIE = 1e-6
+"""Share by which gains may differ and still be the same."""
+
 
 def expected_dice(logits: NDArray[np.float32], typical_voxels: float) -> float:
     """The Dice that a slice's thresholded mask has on average, were its probabilities right.
@@ -35,18 +38,23 @@ def next_slice(doubt: Mapping[int, float], annotated: Sequence[int]) -> int | No
     An annotated slice settles itself and helps its neighbours the less the farther they are, until it helps
     nothing at the next annotated slice, which has helped there already.
     """
-    best, most = None, 0.0
-    for candidate in doubt:
-        below = [candidate - index for index in annotated if index < candidate]
-        above = [index - candidate for index in annotated if index > candidate]
-        reach_below, reach_above = (
-            min(below, default=candidate - min(doubt) + 1),
-            min(above, default=max(doubt) - candidate + 1),
-        )
-        gain = 0.0
-        for index, wrong in doubt.items():
-            reach = reach_below if index <= candidate else reach_above
-            gain += wrong * max(1 - abs(index - candidate) / reach, 0.0)
-        if gain > most:
-            best, most = candidate, gain
-    return best
+    gains = {candidate: _gain(candidate, doubt, annotated) for candidate in doubt}
+    most = max(gains.values(), default=0.0)
+    if most <= 0:
+        return None
+    # Where doubt is even, any slice of a gap gains the same; then the one farthest from what is drawn.
+    tied = [candidate for candidate, gain in gains.items() if gain >= most * (1 - _TIE)]
+    return max(tied, key=lambda candidate: min(abs(candidate - index) for index in annotated))
+
+
+def _gain(candidate: int, doubt: Mapping[int, float], annotated: Sequence[int]) -> float:
+    """Wrong voxels that annotating ``candidate`` is expected to put right."""
+    below = [candidate - index for index in annotated if index < candidate]
+    above = [index - candidate for index in annotated if index > candidate]
+    reach_below = min(below, default=candidate - min(doubt) + 1)
+    reach_above = min(above, default=max(doubt) - candidate + 1)
+    gain = 0.0
+    for index, wrong in doubt.items():
+        reach = reach_below if index <= candidate else reach_above
+        gain += wrong * max(1 - abs(index - candidate) / reach, 0.0)
+    return gain

@@ -71,6 +71,8 @@ class SlabPrint:
     first: int
     last: int
     fingerprint: str
+    ends: tuple[tuple[int, int], ...] = ()
+    """Label and number of slices it was followed beyond its first (negative) or last annotated slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +197,11 @@ class _Keeper:
         if self._previous is None:
             return None
         first, last = sorted((self._turn.index(slab.first, size), self._turn.index(slab.last, size)))
-        if SlabPrint(first, last, fingerprint) not in self._previous.prints:
+        sought = (first, last, fingerprint)
+        found = [
+            made for made in self._previous.prints if (made.first, made.last, made.fingerprint) == sought
+        ]
+        if not found:
             return None
         labels = self._turn.apply(self._previous.label_map.voxels)[slab.first : slab.last + 1]
         uncertainty = self._turn.apply(self._previous.uncertainty)[slab.first : slab.last + 1]
@@ -204,7 +210,7 @@ class _Keeper:
             for entry in self._previous.slices
             if first <= entry.index <= last and entry.state is SliceState.PROPAGATED
         }
-        return FilledSlab(labels, uncertainty, confidence, ())
+        return FilledSlab(labels, uncertainty, confidence, found[0].ends)
 
 
 class _Canvas:
@@ -218,17 +224,15 @@ class _Canvas:
         self._labels = turn.apply(self._voxels)
         self._doubt_map = turn.apply(self._uncertainty)
         self._confidence: dict[int, float] = {}
-        self._messages: list[str] = []
         self._prints: list[SlabPrint] = []
 
     def paint(self, slab: Slab, filled: FilledSlab, fingerprint: str) -> None:
         self._labels[slab.first : slab.last + 1] = filled.labels
         self._doubt_map[slab.first : slab.last + 1] = filled.uncertainty
         self._confidence.update(filled.confidence)
-        self._messages.extend(filled.messages)
         size = len(self._labels)
         first, last = sorted((self._turn.index(slab.first, size), self._turn.index(slab.last, size)))
-        self._prints.append(SlabPrint(first, last, fingerprint))
+        self._prints.append(SlabPrint(first, last, fingerprint, filled.ends))
 
     def relabel(self, labels: NDArray[Any]) -> None:
         """Take the labels of another method that knows no doubt: it is doubtful where the two disagree."""
@@ -275,10 +279,31 @@ class _Canvas:
             model=model,
             device=device,
             seconds=seconds,
-            messages=tuple(self._messages),
+            messages=tuple(self._said(axis)),
             prints=tuple(self._prints),
             source=source,
         )
+
+    def _said(self, axis: int) -> list[str]:
+        """Where labels were followed beyond what was annotated, and which ones could not be propagated."""
+        sentences = []
+        for value, followed in (end for made in self._prints for end in made.ends):
+            name = self._annotation.label_map.segment(value).name
+            bounds = self._annotation.annotated(axis, value)
+            forward = (followed > 0) != self._turn.flips[0]
+            bound = bounds[-1] if forward else bounds[0]
+            if followed:
+                stop = bound + abs(followed) * (1 if forward else -1)
+                sentences.append(
+                    f"{name} was followed beyond annotated slice {bound} and stopped at slice {stop}."
+                )
+        for value in self._annotation.labels:
+            if not self._annotation.annotated(axis, value):
+                name = self._annotation.label_map.segment(value).name
+                sentences.append(
+                    f"{name} has no annotated slice across axis {AXIS_NAMES[axis]}; it was kept as drawn."
+                )
+        return sentences
 
     def _complete(self, axis: int, index: int) -> bool:
         """Whether every label is annotated on this slice."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pgt.propagation.calibration import SHAPE
 from pgt.propagation.interpolation import ShapeInterpolator
 from pgt.propagation.regions import Region
 from pgt.propagation.stack import Opening, Stack
@@ -45,7 +46,6 @@ class ShapeFiller:
     """Signed distance interpolated between the annotated slices; the image is not looked at."""
 
     _SLICES_AT_ONCE = 8
-    _LOGITS_PER_PIXEL = 1.0
 
     def fill(
         self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]
@@ -60,7 +60,7 @@ class ShapeFiller:
         ]
         for indices in runs(opening, self._SLICES_AT_ONCE):
             distances = np.stack([interpolator.distances(indices) for interpolator in interpolators])
-            logits = np.clip(distances * (self._LOGITS_PER_PIXEL / pixel), -CERTAIN, CERTAIN)
+            logits = SHAPE(distances / np.float32(pixel), opening.distances(indices) * stack.thickness)
             known = stack.known(values, indices, region.box)
             yield FilledSlices(indices, with_known(logits, known))
 

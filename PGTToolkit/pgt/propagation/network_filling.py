@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from pgt.propagation.calibration import NETWORK
 from pgt.propagation.filling import FilledSlices, Logits, runs, with_known
 from pgt.propagation.gaps import GapMaker, Memory, Query
 from pgt.propagation.interpolation import ShapeInterpolator
@@ -48,8 +49,9 @@ class NetworkFiller:
         for indices in runs(opening, max(room, 4)):
             distance, correction = self._terms(view, indices, self.network.slice_reach)
             logits = distance + trust[:, None, None, None].astype(np.float32) * correction
+            pixels = opening.distances(indices) * stack.thickness / region.factor
             known = stack.known(values, indices, region.box)
-            yield FilledSlices(indices, with_known(logits, known))
+            yield FilledSlices(indices, with_known(NETWORK(logits, pixels), known))
 
     def _terms(self, view: WorkingView, indices: tuple[int, ...], halo: int) -> tuple[Logits, Logits]:
         """Shape and correction, each (O, D, rows, columns), whose sum are the logits."""

@@ -57,13 +57,14 @@ class Slab:
 class FilledSlab:
     """Labels and uncertainty (slices, rows, columns) of a slab, and the confidence of its slices.
 
-    ``confidence`` holds the slices that were filled; beyond the end of a structure there are none.
+    ``confidence`` holds the slices that were filled; beyond the end of a structure there are none. ``ends``
+    holds for each label how many slices it was followed beyond its first (negative) or last annotated slice.
     """
 
     labels: NDArray[np.integer]
     uncertainty: NDArray[np.float32]
     confidence: Mapping[int, float]
-    messages: tuple[str, ...]
+    ends: tuple[tuple[int, int], ...]
 
 
 def slabs_of(openings: Sequence[Opening]) -> list[Slab]:
@@ -95,6 +96,7 @@ def fill_slab(stack: Stack, slab: Slab, filler: Filler, counter: Counter) -> Fil
                 left, done = left - int(done), done - int(done)
                 if walk.ended:
                     break
+            work.ends.extend(walk.ends())
         counter.advance(left)
     return work.result()
 
@@ -116,20 +118,20 @@ class _SlabInProgress:
 
     stack: Stack
     slab: Slab
-    confidence: dict[int, float] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
+    ends: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rows, columns = self.stack.image.shape[1:]
         shape = (self.slab.last - self.slab.first + 1, rows, columns)
+        self._confidences: dict[int, list[float]] = {}
         self._aggregation = SoftAggregation(shape, self.stack.labels.dtype)
 
     def add(self, value: int, index: int, region: Region, logits: NDArray[np.float32]) -> None:
         self._aggregation.add(value, index - self.slab.first, region.box, logits)
 
     def note(self, index: int, confidence: float) -> None:
-        """A slice is as trustworthy as its least trustworthy label."""
-        self.confidence[index] = min(confidence, self.confidence.get(index, 1.0))
+        """A slice is as trustworthy as its labels are on average."""
+        self._confidences.setdefault(index, []).append(confidence)
 
     def result(self) -> FilledSlab:
         self._add_drawn()
@@ -138,7 +140,8 @@ class _SlabInProgress:
         uncertainty = np.zeros(shape, np.float32)
         for place in range(shape[0]):
             labels[place], uncertainty[place] = self._aggregation.result(place)
-        return FilledSlab(labels, uncertainty, self.confidence, tuple(self.messages))
+        confidence = {index: float(np.mean(values)) for index, values in self._confidences.items()}
+        return FilledSlab(labels, uncertainty, confidence, tuple(self.ends))
 
     def _add_drawn(self) -> None:
         """Labels that are annotated on a slice where others are to be filled in."""
@@ -158,6 +161,14 @@ class _Walk:
     def __init__(self, opening: Opening, values: tuple[int, ...]) -> None:
         self.opening, self.values = opening, values
         self._stopped: set[int] = set()
+        self._followed = dict.fromkeys(values, 0)
+
+    def ends(self) -> list[tuple[int, int]]:
+        """How far each label was followed beyond the last annotated slice, see FilledSlab."""
+        direction = -1 if self.opening.before is None else 1
+        return [
+            (value, direction * count) for value, count in self._followed.items() if self.opening.one_sided
+        ]
 
     @property
     def ended(self) -> bool:
@@ -179,6 +190,7 @@ class _Walk:
             return
         work.add(value, index, region, logits)
         work.note(index, confidence)
+        self._followed[value] += 1
 
     def _typical_voxels(self, value: int, stack: Stack, region: Region) -> float:
         masks = stack.masks([value], self.opening.memory, region.box)[0]

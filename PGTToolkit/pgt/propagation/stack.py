@@ -137,6 +137,10 @@ class Opening:
         """The bounding annotated slices."""
         return tuple(bound for bound in (self.before, self.after) if bound is not None)
 
+    def distances(self, indices: Sequence[int]) -> NDArray[np.float64]:
+        """(len(indices),) slices to the nearest bounding annotated slice."""
+        return np.min([np.abs(np.asarray(indices) - bound) for bound in self.bounds], axis=0).astype(float)
+
     def fingerprint(self, stack: Stack) -> str:
         """Changes whenever the annotated slices to learn from do, or what is to be filled in."""
         whole = slice(0, stack.labels.shape[1]), slice(0, stack.labels.shape[2])
