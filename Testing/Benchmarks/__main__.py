@@ -7,10 +7,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from . import accuracy, cost, next_slice
+from . import accuracy, calibration, cost, next_slice
 
 OUTPUT = Path(__file__).resolve().parents[2] / "bench" / "bench.json"
-BENCHMARKS = ("accuracy", "cost", "next-slice")
+BENCHMARKS = ("accuracy", "cost", "next-slice", "calibration")
 
 
 def main() -> None:
@@ -38,6 +38,8 @@ def main() -> None:
         curves = next_slice.run(options)
         next_slice.print_tables(curves)
         figures["next_slice"] = [asdict(curve) for curve in curves]
+    if "calibration" in options.benchmarks:
+        calibration.run(volumes=40)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")
