@@ -88,9 +88,9 @@ def fill_slab(stack: Stack, slab: Slab, filler: Filler, counter: Counter) -> Fil
         left = opening.last - opening.first + 1
         done = 0.0
         for region, values in regions:
-            walk = _Walk(opening, values)
+            walk = _Walk(stack, opening, region, values)
             for part in filler.fill(stack, opening, region, values):
-                walk.follow(part, work, region)
+                walk.follow(part, work)
                 done += share * len(part.indices)
                 counter.advance(int(done))
                 left, done = left - int(done), done - int(done)
@@ -145,21 +145,30 @@ class _SlabInProgress:
 
     def _add_drawn(self) -> None:
         """Labels that are annotated on a slice where others are to be filled in."""
-        rows, columns = self.stack.image.shape[1:]
-        whole = slice(0, rows), slice(0, columns)
         for value, annotated in self.stack.annotated.items():
             for index in annotated:
-                if self.slab.first <= index <= self.slab.last:
-                    drawn = self.stack.masks([value], [index], whole)[0, 0]
-                    logits = np.where(drawn, CERTAIN, -CERTAIN).astype(np.float32)
-                    self._aggregation.add(value, index - self.slab.first, whole, logits)
+                drawn = self.stack.labels[index] == value
+                if self.slab.first <= index <= self.slab.last and drawn.any():
+                    box = _box_around(drawn)
+                    logits = np.where(drawn[box], CERTAIN, -CERTAIN).astype(np.float32)
+                    self._aggregation.add(value, index - self.slab.first, box, logits)
+
+
+def _box_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns of a mask that is not empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 class _Walk:
     """Follows the labels of one region through an opening, and beyond an end decides where each one stops."""
 
-    def __init__(self, opening: Opening, values: tuple[int, ...]) -> None:
-        self.opening, self.values = opening, values
+    def __init__(self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]) -> None:
+        self.opening, self.region, self.values = opening, region, values
+        sizes = stack.masks(values, opening.memory, region.box).sum(axis=(2, 3))
+        self._typical_voxels = {
+            value: float(drawn[drawn > 0].mean()) for value, drawn in zip(values, sizes, strict=True)
+        }
         self._stopped: set[int] = set()
         self._followed = dict.fromkeys(values, 0)
 
@@ -174,25 +183,18 @@ class _Walk:
     def ended(self) -> bool:
         return len(self._stopped) == len(self.values)
 
-    def follow(self, part: FilledSlices, work: _SlabInProgress, region: Region) -> None:
+    def follow(self, part: FilledSlices, work: _SlabInProgress) -> None:
         places = range(len(part.indices))
         for place in reversed(places) if self.opening.before is None else places:
             for number, value in enumerate(self.values):
                 if value not in self._stopped:
-                    self._take(value, part.indices[place], part.logits[number, place], work, region)
+                    self._take(value, part.indices[place], part.logits[number, place], work)
 
-    def _take(
-        self, value: int, index: int, logits: NDArray[np.float32], work: _SlabInProgress, region: Region
-    ) -> None:
-        confidence = expected_dice(logits, self._typical_voxels(value, work.stack, region))
+    def _take(self, value: int, index: int, logits: NDArray[np.float32], work: _SlabInProgress) -> None:
+        confidence = expected_dice(logits, self._typical_voxels[value])
         if self.opening.one_sided and (confidence < LEAST_CONFIDENCE or not (logits > 0).any()):
             self._stopped.add(value)
             return
-        work.add(value, index, region, logits)
+        work.add(value, index, self.region, logits)
         work.note(index, confidence)
         self._followed[value] += 1
-
-    def _typical_voxels(self, value: int, stack: Stack, region: Region) -> float:
-        masks = stack.masks([value], self.opening.memory, region.box)[0]
-        sizes = masks.sum(axis=(1, 2))
-        return float(sizes[sizes > 0].mean()) if sizes.any() else 1.0
