@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,11 +14,13 @@ from pgt.propagation.filling import FilledSlices, Logits, runs, with_known
 from pgt.propagation.gaps import GapMaker, Memory, Query
 from pgt.propagation.interpolation import ShapeInterpolator
 from pgt.propagation.propagator import Propagator
-from pgt.propagation.regions import Region, masks_to_working, to_working
-from pgt.propagation.stack import Opening, Stack
+from pgt.propagation.regions import Region, masks_to_working, region_around, to_working
+from pgt.propagation.stack import REACH, Opening, Stack
 
-REHEARSAL_HALO = 6
+REHEARSAL_HALO = 4
 """Slices on either side seen when a left-out annotated slice is filled in: quicker, hardly less exact."""
+REHEARSAL_REACH = REACH - 1
+"""Annotated slices on either side that a left-out slice is filled in from."""
 PIXELS_AT_ONCE = 1_200_000
 HARM_THAT_ENDS_TRUST = 0.05
 """Loss of Dice on left-out annotated slices at which the correction is dropped altogether."""
@@ -39,12 +40,14 @@ class NetworkFiller:
         self.device = device
         self.doubting = doubting
         self.pixels_at_once = pixels_at_once
+        self._rehearsed_stack: Stack | None = None
+        self._rehearsals: dict[tuple[int, tuple[int, ...], tuple[int, ...]], NDArray[np.float64]] = {}
 
     def fill(
         self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]
     ) -> Iterator[FilledSlices]:
         view = WorkingView(stack, opening, region, values)
-        trust = self._trust(stack, opening, region, values) if self.doubting else np.ones(len(values))
+        trust = self._trust(stack, opening, values) if self.doubting else np.ones(len(values))
         room = self.pixels_at_once // int(np.prod(region.working_shape)) - 2 * self.network.slice_reach
         for indices in runs(opening, max(room, 4)):
             distance, correction = self._terms(view, indices, self.network.slice_reach)
@@ -73,35 +76,54 @@ class NetworkFiller:
         distance = view.distances(indices) * np.float32(float(self.network.sharpness.detach()) / factor)
         return distance, np.asarray(correction[..., :rows, :columns].cpu().numpy())
 
-    def _trust(
-        self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]
-    ) -> NDArray[np.float64]:
+    def _trust(self, stack: Stack, opening: Opening, values: tuple[int, ...]) -> NDArray[np.float64]:
         """(O,) how much of the correction each label takes: 1 where it did not harm, down to 0."""
         overlap = np.zeros((2, len(values), 2))
         for rehearsal in rehearsals(opening):
-            index = rehearsal.first
-            view = WorkingView(stack.without(index), rehearsal, region, values)
-            distance, correction = self._terms(view, (index,), min(REHEARSAL_HALO, self.network.slice_reach))
-            truth = stack.masks(values, (index,), region.box)[:, 0]
-            for number, logits in enumerate((distance, distance + correction)):
-                inside = logits[:, 0] > 0
-                overlap[number, :, 0] += 2 * (inside & truth).sum(axis=(1, 2))
-                overlap[number, :, 1] += inside.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
+            overlap += self._rehearsed(stack, rehearsal, values)
         dice = overlap[..., 0] / np.maximum(overlap[..., 1], 1)
         return np.clip(1 + (dice[1] - dice[0]) / HARM_THAT_ENDS_TRUST, 0, 1)
 
+    def _rehearsed(self, stack: Stack, rehearsal: Opening, values: tuple[int, ...]) -> NDArray[np.float64]:
+        """(2, O, 2) without and with correction, by label: twice the overlap, and the sum of both sizes.
+
+        Both openings that an annotated slice bounds ask for its rehearsal; it is held once.
+        """
+        if self._rehearsed_stack is not stack:
+            self._rehearsed_stack, self._rehearsals = stack, {}
+        key = (rehearsal.first, rehearsal.memory, values)
+        if key not in self._rehearsals:
+            self._rehearsals[key] = self._rehearse(stack, rehearsal, values)
+        return self._rehearsals[key]
+
+    def _rehearse(self, stack: Stack, rehearsal: Opening, values: tuple[int, ...]) -> NDArray[np.float64]:
+        index = rehearsal.first
+        whole = slice(0, stack.image.shape[1]), slice(0, stack.image.shape[2])
+        region = region_around(stack.masks(values, (*rehearsal.memory, index), whole))
+        overlap = np.zeros((2, len(values), 2))
+        if region is None:
+            return overlap
+        view = WorkingView(stack.without(index), rehearsal, region, values)
+        distance, correction = self._terms(view, (index,), min(REHEARSAL_HALO, self.network.slice_reach))
+        truth = stack.masks(values, (index,), region.box)[:, 0]
+        for number, logits in enumerate((distance, distance + correction)):
+            inside = logits[:, 0] > 0
+            overlap[number, :, 0] = 2 * (inside & truth).sum(axis=(1, 2))
+            overlap[number, :, 1] = inside.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
+        return overlap
+
 
 def rehearsals(opening: Opening) -> list[Opening]:
-    """Each bounding slice with annotated slices on both sides, to be filled from the others."""
+    """Each bounding slice with annotated slices on both sides, to be filled from the nearest others.
+
+    What an opening remembers reaches far enough for its two rehearsals to be those of its neighbours too.
+    """
     found = []
     for bound in opening.bounds:
-        rest = tuple(index for index in opening.memory if index != bound)
-        below = [index for index in rest if index < bound]
-        above = [index for index in rest if index > bound]
+        below = [index for index in opening.memory if index < bound][-REHEARSAL_REACH:]
+        above = [index for index in opening.memory if index > bound][:REHEARSAL_REACH]
         if below and above:
-            found.append(
-                replace(opening, before=below[-1], after=above[0], first=bound, last=bound, memory=rest)
-            )
+            found.append(Opening(opening.values, below[-1], above[0], bound, bound, memory=(*below, *above)))
     return found
 
 
