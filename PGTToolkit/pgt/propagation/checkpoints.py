@@ -153,7 +153,7 @@ def import_checkpoint(
     path = Path(path)
     name = re.sub(r"[^\w.-]+", "-", path.stem) if name is None else name
     folder = user_folder() if folder is None else folder
-    _check_name(name, folder, overwrite)
+    check_name(name, folder, overwrite)
     recognised = recognise(read_weights(path), path)
     return save_model(
         recognised.network,
@@ -187,7 +187,7 @@ def save_model(
     from pgt.propagation.weight_layouts import count_parameters
 
     folder = user_folder() if folder is None else folder
-    _check_name(name, folder, overwrite)
+    check_name(name, folder, overwrite)
     state = {key: value for key, value in network.state_dict().items() if "num_batches_tracked" not in key}
     with _whole_folder(folder / name) as beside:
         write_weights(beside / WEIGHTS_NAME, state, network.architecture, network.settings())
@@ -227,7 +227,13 @@ def _weights_path(name_or_path: str | Path) -> Path:
     return find_model(str(name_or_path)).weights
 
 
-def _check_name(name: str, folder: Path, overwrite: bool) -> None:
+def check_name(name: str, folder: Path, overwrite: bool) -> None:
+    """Refuse a name that a new model in ``folder`` cannot have; worth calling before long work, too.
+
+    Raises:
+        InputError: the name cannot be a folder's.
+        OutputError: a model of this name exists.
+    """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(f"A model cannot be named {name!r}: letters, digits, - . and _ only, please.")
     if folder != shipped_folder() and (shipped_folder() / name / WEIGHTS_NAME).is_file():

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pgt.case_table import CaseRow
 from pgt.errors import CheckpointError, InputError
 from pgt.planning import usual_axis
-from pgt.propagation.checkpoints import InstalledModel, load_model, save_model, user_folder
+from pgt.propagation.checkpoints import InstalledModel, check_name, load_model, save_model, user_folder
 from pgt.propagation.network import SliceNetwork
 from pgt.propagation.regions import masks_to_working, region_around, to_working
 from pgt.propagation.sampling import LabelledVolume
@@ -110,6 +110,7 @@ def fine_tune(
         CheckpointError: the model is not the small network of this project, or cannot be loaded.
         OutputError: a model of this name exists, or the disk refuses.
     """
+    check_name(name, user_folder(), overwrite)
     for case in cases:
         read_finished(case)
     network = load_model(model, device)
