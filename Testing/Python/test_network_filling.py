@@ -10,6 +10,7 @@ import torch
 from propagation_cases import drawn_together, made_case
 from torch import Tensor, nn
 
+from pgt.errors import DeviceError
 from pgt.propagation.checkpoints import load_model
 from pgt.propagation.filling import FilledSlices
 from pgt.propagation.network import Gap
@@ -113,3 +114,30 @@ def test_a_harmless_correction_is_kept() -> None:
     believed = filled(NetworkFiller(network, "cpu", doubting=False), stack, opening)
     for found, expected in zip(doubted, believed, strict=True):
         np.testing.assert_allclose(found.logits, expected.logits, atol=1e-2)
+
+
+class HungryNetwork(StagedNetwork):
+    """Finds no memory for more slices at once than it is given room for."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__(unknown=1.0, known=0.0)
+        self.room = room
+
+    def forward(self, gaps: Sequence[Gap], top_k: int | None = None) -> list[Tensor]:
+        if len(gaps[0].images) > self.room:
+            raise torch.OutOfMemoryError("no room")
+        return super().forward(gaps, top_k)
+
+
+def test_out_of_memory_tries_fewer_slices_at_once() -> None:
+    stack, opening = stack_and_opening((2, 14, 26), 3)
+    calm = filled(NetworkFiller(HungryNetwork(99), "cpu", doubting=False), stack, opening)
+    hungry = filled(NetworkFiller(HungryNetwork(4), "cpu", doubting=False), stack, opening)
+    together = [np.concatenate([part.logits for part in parts], axis=1) for parts in (calm, hungry)]
+    np.testing.assert_array_equal(*together)
+
+
+def test_no_memory_for_a_single_slice_is_said() -> None:
+    stack, opening = stack_and_opening((2, 14, 26), 3)
+    with pytest.raises(DeviceError, match="not enough memory"):
+        filled(NetworkFiller(HungryNetwork(0), "cpu", doubting=False), stack, opening)

@@ -97,7 +97,7 @@ def load_model(name_or_path: str | Path, device: str = "cpu") -> Propagator:
     from pgt.propagation.weight_files import read_weights
     from pgt.propagation.weight_layouts import recognise
 
-    path = _weights_path(name_or_path)
+    path = weights_path(name_or_path)
     return recognise(read_weights(path), path).network.to(device)
 
 
@@ -215,7 +215,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _weights_path(name_or_path: str | Path) -> Path:
+def weights_path(name_or_path: str | Path) -> Path:
     """The weights file meant: a file, a model's folder, or a model's name."""
     path = Path(name_or_path)
     if path.is_file():

@@ -21,6 +21,7 @@ from pgt.errors import Cancelled, InputError
 from pgt.propagation.confidence import next_slice
 from pgt.propagation.contour_interpolation import interpolate_contour
 from pgt.propagation.fillers import choose_filler
+from pgt.propagation.filling import Filler
 from pgt.propagation.slabs import FilledSlab, Slab, fill_slab, slabs_of
 from pgt.propagation.stack import Stack, openings
 from pgt.propagation.turning import Turn, choose_turn
@@ -153,7 +154,7 @@ def propagate(
         canvas.relabel(interpolate_contour(stack.labels, 0, stack.annotated, cancelled=cancelled))
     canvas.lock_annotated()
     return canvas.result(
-        replace(settings, axis=axis), choice.model, choice.device, time.monotonic() - started, keeper.source
+        replace(settings, axis=axis), choice.model, choice.filler, time.monotonic() - started, keeper.source
     )
 
 
@@ -255,7 +256,7 @@ class _Canvas:
                         self._uncertainty[place] = 0
 
     def result(
-        self, settings: PropagationSettings, model: str, device: str, seconds: float, source: str
+        self, settings: PropagationSettings, model: str, filler: Filler, seconds: float, source: str
     ) -> PropagationResult:
         axis = settings.axis if settings.axis is not None else 0
         size = len(self._labels)
@@ -277,9 +278,9 @@ class _Canvas:
             annotated=annotated,
             method=settings.method,
             model=model,
-            device=device,
+            device=filler.device,
             seconds=seconds,
-            messages=tuple(self._said(axis)),
+            messages=(*self._said(axis), *filler.notes),
             prints=tuple(self._prints),
             source=source,
         )

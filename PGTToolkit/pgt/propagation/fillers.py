@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgt.errors import DeviceError
 from pgt.propagation.filling import Filler, ShapeFiller
 
+if TYPE_CHECKING:
+    from pgt.propagation.propagator import Propagator
+
 
 @dataclass(frozen=True)
 class FillerChoice:
-    """A filler, and what to say of it: the model's name, the device, and a key that tells it from others."""
+    """A filler, the model's name (empty without one), and a key that tells it from others."""
 
     filler: Filler
     model: str
-    device: str
     key: str
 
 
@@ -26,15 +31,23 @@ def choose_filler(method: str, model: str, device: str) -> FillerChoice:
         DeviceError: there is no CUDA device though one was asked for.
     """
     if method in ("shape", "contour"):
-        return FillerChoice(ShapeFiller(), "", "cpu", method)
-    from pgt.propagation.checkpoints import load_model
+        return FillerChoice(ShapeFiller(), "", method)
+    from pgt.propagation.checkpoints import weights_path
     from pgt.propagation.network_filling import NetworkFiller
 
     place = choose_device(device)
-    network = load_model(model, place)
-    return FillerChoice(
-        NetworkFiller(network, place, doubting=method == "auto"), model, place, f"{method} {model}"
-    )
+    path = weights_path(model)
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    filler = NetworkFiller(_loaded(path, changed).to(place), place, doubting=method == "auto")
+    return FillerChoice(filler, model, f"{method} {path} {changed}")
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, changed: int) -> Propagator:
+    """The network of a weights file, kept for the next propagation; ``changed`` is the file's time stamp."""
+    from pgt.propagation.checkpoints import load_model
+
+    return load_model(path)
 
 
 def choose_device(device: str) -> str:

@@ -36,6 +36,11 @@ class FilledSlices:
 class Filler(Protocol):
     """A way to fill the slices of an opening."""
 
+    device: str
+    """Where it computes: ``cpu`` or ``cuda``; may change while it works."""
+    notes: list[str]
+    """What a user should know about how it went."""
+
     def fill(
         self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]
     ) -> Iterator[FilledSlices]:
@@ -46,6 +51,10 @@ class ShapeFiller:
     """Signed distance interpolated between the annotated slices; the image is not looked at."""
 
     _SLICES_AT_ONCE = 8
+
+    def __init__(self) -> None:
+        self.device = "cpu"
+        self.notes: list[str] = []
 
     def fill(
         self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from pgt.errors import DeviceError
 from pgt.propagation.calibration import NETWORK
 from pgt.propagation.filling import FilledSlices, Logits, runs, with_known
 from pgt.propagation.gaps import GapMaker, Memory, Query
@@ -38,6 +39,7 @@ class NetworkFiller:
     ) -> None:
         self.network = network
         self.device = device
+        self.notes: list[str] = []
         self.doubting = doubting
         self.pixels_at_once = pixels_at_once
         self._rehearsed_stack: Stack | None = None
@@ -57,7 +59,31 @@ class NetworkFiller:
             yield FilledSlices(indices, with_known(NETWORK(logits, pixels), known))
 
     def _terms(self, view: WorkingView, indices: tuple[int, ...], halo: int) -> tuple[Logits, Logits]:
-        """Shape and correction, each (O, D, rows, columns), whose sum are the logits."""
+        """Shape and correction, each (O, D, rows, columns), whose sum are the logits.
+
+        Where memory runs out, fewer slices at once are tried, then the CPU.
+        """
+        try:
+            return self._computed_terms(view, indices, halo)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        if len(indices) > 1:
+            self.pixels_at_once //= 2
+            middle = len(indices) // 2
+            first, second = (self._terms(view, part, halo) for part in (indices[:middle], indices[middle:]))
+            distance, correction = (np.concatenate(both, axis=1) for both in zip(first, second, strict=True))
+            return distance, correction
+        if self.device == "cpu":
+            raise DeviceError("There is not enough memory to propagate even a slice at a time.")
+        self.notes.append("The GPU's memory did not suffice; the rest was computed on the CPU.")
+        self.network, self.device = self.network.to("cpu"), "cpu"
+        torch.cuda.empty_cache()
+        return self._terms(view, indices, halo)
+
+    def _computed_terms(
+        self, view: WorkingView, indices: tuple[int, ...], halo: int
+    ) -> tuple[Logits, Logits]:
         seen = view.surroundings(indices, halo)
         gap = view.maker.gap(view.query(seen)).to(self.device)
         with (
@@ -125,6 +151,12 @@ def rehearsals(opening: Opening) -> list[Opening]:
         if below and above:
             found.append(Opening(opening.values, below[-1], above[0], bound, bound, memory=(*below, *above)))
     return found
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether torch, on either device, or NumPy could not get memory."""
+    told = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return told or "can't allocate memory" in str(error)
 
 
 class WorkingView:

@@ -25,6 +25,9 @@ class Propagator(Protocol):
     def sharpness(self) -> Tensor:
         """Logits that a pixel of interpolated signed distance is worth where the two are weighed."""
 
+    def to(self, device: str) -> Propagator:
+        """The same network on another device."""
+
     def settings(self) -> dict[str, object]:
         """The configuration as plain values, written beside the weights."""
 
