@@ -94,7 +94,7 @@ def picture_of_slices(scene: Scene, indices: Sequence[int], columns: int = 4) ->
         _draw_contours(axes, scene, view, index)
         drawn = index in scene.annotated
         title_color = _ANNOTATED if drawn else "white"
-        _write(axes, (0.015, 0.985), _slice_title(scene, index), title_color, 8, "left", "top")
+        _write(axes, (0.015, 0.02), _slice_title(scene, index), title_color, 8, "left", "bottom")
         if drawn:
             _frame(axes)
     _add_legend(figure, scene)
