@@ -69,6 +69,7 @@ def collect(volumes: int, model: str, seed: int) -> Sample:
     import torch
 
     from pgt.propagation.checkpoints import load_model
+    from pgt.propagation.network_filling import caution
     from pgt.propagation.sampling import draw_example
     from pgt.propagation.training import made_volume
 
@@ -83,6 +84,9 @@ def collect(volumes: int, model: str, seed: int) -> Sample:
                 continue
             with torch.inference_mode():
                 logits = network([example.gap], top_k=network.top_k)[0]
+            shape = network.sharpness.detach() * example.gap.prior
+            weight = torch.from_numpy(caution(example.gap.distance.double().numpy())).float()
+            logits = shape + weight[..., None, None] * (logits - shape)
             distance = example.gap.distance[..., None, None].expand_as(logits)
             stacked = torch.stack([logits, example.gap.prior, distance, example.truth])
             for segment, counted in enumerate(example.counted > 0):

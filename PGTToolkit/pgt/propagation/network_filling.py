@@ -14,6 +14,7 @@ from pgt.propagation.calibration import NETWORK
 from pgt.propagation.filling import FilledSlices, Logits, runs, with_known
 from pgt.propagation.gaps import GapMaker, Memory, Query
 from pgt.propagation.interpolation import ShapeInterpolator
+from pgt.propagation.network import HALF_FREEDOM
 from pgt.propagation.propagator import Propagator
 from pgt.propagation.regions import Region, masks_to_working, region_around, to_working
 from pgt.propagation.stack import REACH, Opening, Stack
@@ -23,8 +24,19 @@ REHEARSAL_HALO = 4
 REHEARSAL_REACH = REACH - 1
 """Annotated slices on either side that a left-out slice is filled in from."""
 PIXELS_AT_ONCE = 1_200_000
+HALF_FREEDOM_ON_REAL_VOLUMES = 10.0
+"""Pixels at which half of the correction counts, where training had ``HALF_FREEDOM``.
+
+Outlines on made volumes are tidier than any rater's, so the network learns to correct more than it should
+close to annotated slices. Measured on real volumes: 8 and 16 do better than 2 and 4 on every data set tried.
+"""
 HARM_THAT_ENDS_TRUST = 0.05
 """Loss of Dice on left-out annotated slices at which the correction is dropped altogether."""
+
+
+def caution(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the correction that real volumes bear, ``pixels`` from the nearest annotated slice."""
+    return (pixels + HALF_FREEDOM) / (pixels + HALF_FREEDOM_ON_REAL_VOLUMES)
 
 
 class NetworkFiller:
@@ -53,8 +65,9 @@ class NetworkFiller:
         room = self.pixels_at_once // int(np.prod(region.working_shape)) - 2 * self.network.slice_reach
         for indices in runs(opening, max(room, 4)):
             distance, correction = self._terms(view, indices, self.network.slice_reach)
-            logits = distance + trust[:, None, None, None].astype(np.float32) * correction
             pixels = opening.distances(indices) * stack.thickness / region.factor
+            weight = trust[:, None] * caution(pixels)
+            logits = distance + weight[:, :, None, None].astype(np.float32) * correction
             known = stack.known(values, indices, region.box)
             yield FilledSlices(indices, with_known(NETWORK(logits, pixels), known))
 
@@ -131,6 +144,7 @@ class NetworkFiller:
             return overlap
         view = WorkingView(stack.without(index), rehearsal, region, values)
         distance, correction = self._terms(view, (index,), min(REHEARSAL_HALO, self.network.slice_reach))
+        correction *= caution(rehearsal.distances((index,)) * stack.thickness / region.factor)[0]
         truth = stack.masks(values, (index,), region.box)[:, 0]
         for number, logits in enumerate((distance, distance + correction)):
             inside = logits[:, 0] > 0
