@@ -92,7 +92,7 @@ class StagedNetwork(nn.Module):
 
 @pytest.mark.parametrize(
     "network",
-    [StagedNetwork(unknown=30.0, known=0.0), StagedNetwork(unknown=30.0, known=60.0)],
+    [StagedNetwork(unknown=300.0, known=0.0), StagedNetwork(unknown=300.0, known=600.0)],
     ids=["one that fills everything", "one that copies what it is told"],
 )
 def test_a_harmful_correction_is_dropped(network: StagedNetwork) -> None:
