@@ -40,6 +40,7 @@ def main() -> None:
         figures["next_slice"] = [asdict(curve) for curve in curves]
     if "calibration" in options.benchmarks:
         calibration.run(volumes=40)
+        calibration.run_on_real(options.data)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")

@@ -2,6 +2,8 @@
 
     python -m Benchmarks.calibration --volumes 40
 
+Then, on a few real volumes, how often voxels are wrong that are said to be in doubt.
+
 Draws training examples of made volumes, fits the two numbers of
 :class:`pgt.propagation.calibration.Calibration` for the network and for shape interpolation by maximum
 likelihood on one half of the volumes, and prints on the other half the negative log-likelihood and the
@@ -14,15 +16,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from .real_data import data_folder, list_cases, quick_subset
+from .simulated_rater import Plan, draw
+
 SAMPLES_A_SEGMENT = 1500
 EXAMPLES_A_VOLUME = 10
 WIDEST = 12.0
 """Pixels from the interpolated outline within which voxels are looked at: elsewhere nobody doubts."""
+
+LEAST_DOUBT_SHOWN = 0.02
 
 Array = NDArray[np.float64]
 
@@ -41,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="Benchmarks.calibration", description=__doc__.split("\n")[0])
     parser.add_argument("--volumes", type=int, default=40)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the real volumes")
     options = parser.parse_args(arguments)
     run(options.volumes, options.model)
+    run_on_real(options.data)
 
 
 def run(volumes: int, model: str = "default") -> None:
@@ -62,6 +72,41 @@ def run(volumes: int, model: str = "default") -> None:
                 f"      {negative_log_likelihood(scaled, checking.truth):.4f}"
                 f"                    {calibration_error(scaled, checking.truth):.4f}"
             )
+
+
+def run_on_real(data: Path, slices: str = "5") -> None:
+    """Print how often voxels of real volumes are wrong, by the doubt that ``auto`` has of them."""
+    from pgt.annotation import SparseAnnotation
+    from pgt.geometry import Geometry
+    from pgt.propagation.engine import propagate
+    from pgt.volume import LabelMap, Segment, Volume
+
+    doubts, wrongs = [], []
+    for case in quick_subset([case for case in list_cases(data) if case.data_set != "torso CT"]):
+        loaded = case.load()
+        geometry = Geometry(shape=loaded.voxels.shape, spacing=loaded.spacing)
+        for structure in loaded.structures:
+            drawing = draw(loaded, structure, Plan.from_name(slices, False))
+            drawn = LabelMap(drawing.mask.astype(np.uint8), geometry, (Segment.numbered(1),))
+            annotation = SparseAnnotation.from_label_map(drawn, case.axis, drawing.annotated)
+            result = propagate(Volume(loaded.voxels, geometry), annotation)
+            between = slice(drawing.annotated[0], drawing.annotated[-1] + 1)
+            doubt_of = np.moveaxis(result.uncertainty, case.axis, 0)[between]
+            truth = np.moveaxis(loaded.labels == structure.value, case.axis, 0)[between]
+            inside = np.moveaxis(result.label_map.voxels == 1, case.axis, 0)[between]
+            looked_at = doubt_of > LEAST_DOUBT_SHOWN
+            doubts.append(doubt_of[looked_at])
+            wrongs.append((truth != inside)[looked_at])
+    if not doubts:
+        print("skipped: no real volumes")
+        return
+    doubt_of, wrong = np.concatenate(doubts), np.concatenate(wrongs)
+    print(f"\nCalibration on real volumes, {slices} slices drawn ({doubt_of.size} voxels in doubt)")
+    print("doubt said   share wrong   voxels")
+    for low in np.arange(0, 0.5, 0.1):
+        inside = (doubt_of >= low) & (doubt_of < low + 0.1)
+        if inside.any():
+            print(f"{doubt_of[inside].mean():10.3f}   {wrong[inside].mean():11.3f}   {inside.sum()}")
 
 
 def collect(volumes: int, model: str, seed: int) -> Sample:
