@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgt.propagation.memory import MemoryBank, group_objects, read_memory
+from pgt.propagation.memory import group_objects, read_memory
 
 
 def loop_readout(key, query, values, top_k, validity=None):
@@ -154,56 +154,3 @@ def test_shapes_that_do_not_fit_are_refused():
         read_memory(key[:, :, :0], query, values[..., :0])
     with pytest.raises(ValueError, match="validity"):
         read_memory(key, query, values, validity=torch.ones(1, 7, dtype=torch.bool))
-
-
-class TestMemoryBank:
-    """Five slices of six positions each; object 1 is not annotated on slice 20."""
-
-    def setup_method(self):
-        key, query, values = as_tensors(*random_problem(9, positions=30))
-        self.key, self.query, self.values = key[0], query[0], values[0]
-        self.bank = MemoryBank(top_k=8)
-        for number in range(5):
-            self.put(number)
-
-    def put(self, number, shift=0.0):
-        here = slice(6 * number, 6 * number + 6)
-        known = torch.tensor([True, number != 2])
-        self.bank.put(10 * number, self.key[:, here] + shift, self.values[:, :, here], known)
-
-    def expected(self, numbers):
-        positions = torch.tensor([6 * number + offset for number in numbers for offset in range(6)])
-        validity = torch.ones(1, 2, len(positions), dtype=torch.bool)
-        validity[0, 1] = torch.div(positions, 6, rounding_mode="floor") != 2
-        key, values = self.key[None][:, :, positions], self.values[None][..., positions]
-        return read_memory(key, self.query[None], values, top_k=8, validity=validity)[0]
-
-    def test_reads_all_slices(self):
-        torch.testing.assert_close(self.bank.read(self.query), self.expected(range(5)))
-
-    def test_reads_some_slices_then_others(self):
-        for numbers in ([1, 2], [2], [0, 4], range(5)):
-            readout = self.bank.read(self.query, [10 * number for number in numbers])
-            torch.testing.assert_close(readout, self.expected(numbers))
-
-    def test_replacing_and_removing_leave_nothing_behind(self):
-        before = self.bank.read(self.query)
-        self.put(3, shift=1.0)
-        assert not torch.equal(self.bank.read(self.query), before)
-        self.put(3)
-        torch.testing.assert_close(self.bank.read(self.query), before)
-        self.bank.remove(30)
-        assert self.bank.indices == (0, 10, 20, 40)
-        torch.testing.assert_close(self.bank.read(self.query), self.expected([0, 1, 2, 4]))
-
-    def test_nothing_to_read_from_is_refused(self):
-        with pytest.raises(ValueError, match="no slice"):
-            MemoryBank().read(self.query)
-        with pytest.raises(KeyError):
-            self.bank.read(self.query, [11])
-
-    def test_shapes_that_do_not_fit_are_refused(self):
-        with pytest.raises(ValueError, match="expected"):
-            self.bank.put(1, self.key, self.values[:, :, :4])
-        with pytest.raises(ValueError, match="known"):
-            self.bank.put(1, self.key, self.values, torch.tensor([True]))

@@ -11,7 +11,6 @@ Axis letters: B batch, O objects, Ck key channels, Cv value channels, N memory p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -89,114 +88,6 @@ def group_objects(validity: Tensor) -> tuple[ObjectGroup, ...]:
         for number, pattern in enumerate(patterns)
         if bool(pattern.any())
     )
-
-
-@dataclass(frozen=True)
-class _MemorySlice:
-    """key (Ck, n), rows (n, O, Cv), known bool (O,)."""
-
-    key: Tensor
-    rows: Tensor
-    known: Tensor
-
-
-@dataclass(frozen=True)
-class _SharedMemory:
-    """Objects known on the same slices: key (1, Ck, N), rows (1, N, objects, Cv)."""
-
-    objects: Tensor
-    key: Tensor
-    rows: Tensor
-
-
-class MemoryBank:
-    """The annotated slices of one volume as permanent memory, one entry per slice index.
-
-    An entry may be added, replaced or removed at any time without touching the others. Keys and values stay
-    on the device and in the type they are given in; all entries must agree in both, and in O, Ck and Cv.
-    """
-
-    def __init__(self, *, top_k: int | None = DEFAULT_TOP_K, chunk_size: int | None = None) -> None:
-        self.top_k = top_k
-        self.chunk_size = chunk_size
-        self._slices: dict[int, _MemorySlice] = {}
-        self._joined_indices: tuple[int, ...] = ()
-        self._joined: tuple[_SharedMemory, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self._slices)
-
-    def __contains__(self, index: int) -> bool:
-        return index in self._slices
-
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """The slice indices in memory, ascending."""
-        return tuple(sorted(self._slices))
-
-    def put(self, index: int, key: Tensor, values: Tensor, known: Tensor | None = None) -> None:
-        """Add a slice, or replace the one at this index.
-
-        Args:
-            index: of the slice in the volume.
-            key: (Ck, n) with n feature positions.
-            values: (O, Cv, n).
-            known: bool (O,), False for objects this slice was not annotated for; None: known for all.
-
-        Raises:
-            ValueError: shapes do not fit together.
-        """
-        if known is None:
-            known = torch.ones(values.shape[0], dtype=torch.bool, device=values.device)
-        if key.dim() != 2 or values.dim() != 3 or key.shape[1] != values.shape[2]:
-            raise ValueError(f"key (Ck, n) and values (O, Cv, n) expected, not {_sizes(key, values)}")
-        if known.shape != values.shape[:1]:
-            raise ValueError(f"known {_sizes(known)} does not fit {values.shape[0]} objects")
-        self._slices[index] = _MemorySlice(key, values.permute(2, 0, 1).contiguous(), known)
-        self._joined_indices = ()
-
-    def remove(self, index: int) -> None:
-        """Forget a slice. Raises KeyError where there is none at this index."""
-        del self._slices[index]
-        self._joined_indices = ()
-
-    def read(self, query_key: Tensor, indices: Iterable[int] | None = None) -> Tensor:
-        """Read from all slices, or from those at ``indices``; an object known on none of them reads zero.
-
-        Args:
-            query_key: (Ck, Q).
-            indices: of slices in memory. Consecutive reads from the same slices are cheapest.
-
-        Returns:
-            (O, Cv, Q).
-
-        Raises:
-            ValueError: there is no slice to read from.
-            KeyError: an index is not in memory.
-        """
-        chosen = self.indices if indices is None else tuple(sorted(set(indices)))
-        if not chosen:
-            raise ValueError("the memory holds no slice to read from")
-        if chosen != self._joined_indices:
-            self._joined = _join([self._slices[index] for index in chosen])
-            self._joined_indices = chosen
-        _, objects, channels = self._slices[chosen[0]].rows.shape
-        readout = self._slices[chosen[0]].rows.new_zeros(objects, channels, query_key.shape[1])
-        for shared in self._joined:
-            values = _read_rows(shared.key, query_key[None], shared.rows, self.top_k, self.chunk_size)
-            readout[shared.objects] = values[0]
-        return readout
-
-
-def _join(slices: Sequence[_MemorySlice]) -> tuple[_SharedMemory, ...]:
-    known = torch.stack([memory_slice.known for memory_slice in slices], dim=1)
-    shared = []
-    for group in group_objects(known):
-        members = [slices[number] for number in group.positions.tolist()]
-        key = torch.cat([member.key for member in members], dim=1)
-        rows = torch.cat([member.rows.index_select(1, group.objects) for member in members])
-        shared.append(_SharedMemory(group.objects, key[None], rows[None]))
-    return tuple(shared)
 
 
 def _read_rows(
