@@ -35,8 +35,8 @@ def next_slice(doubt: Mapping[int, float], annotated: Sequence[int]) -> int | No
         doubt: expected number of wrong voxels on each propagated slice.
         annotated: indices of the annotated slices.
 
-    An annotated slice settles itself and helps its neighbours the less the farther they are, until it helps
-    nothing at the next annotated slice, which has helped there already.
+    Doubt is taken to fall in proportion to the distance to the nearest annotated slice. So an annotated slice
+    settles itself, helps the slices that it is nearer to than any other, and most where gaps are wide.
     """
     gains = {candidate: _gain(candidate, doubt, annotated) for candidate in doubt}
     most = max(gains.values(), default=0.0)
@@ -49,12 +49,9 @@ def next_slice(doubt: Mapping[int, float], annotated: Sequence[int]) -> int | No
 
 def _gain(candidate: int, doubt: Mapping[int, float], annotated: Sequence[int]) -> float:
     """Wrong voxels that annotating ``candidate`` is expected to put right."""
-    below = [candidate - index for index in annotated if index < candidate]
-    above = [index - candidate for index in annotated if index > candidate]
-    reach_below = min(below, default=candidate - min(doubt) + 1)
-    reach_above = min(above, default=max(doubt) - candidate + 1)
-    gain = 0.0
+    gain = doubt[candidate]
     for index, wrong in doubt.items():
-        reach = reach_below if index <= candidate else reach_above
-        gain += wrong * max(1 - abs(index - candidate) / reach, 0.0)
+        distance = min(abs(index - other) for other in annotated)
+        if index != candidate and distance:
+            gain += wrong * max(1 - abs(index - candidate) / distance, 0.0)
     return gain
