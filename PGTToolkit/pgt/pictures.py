@@ -68,15 +68,7 @@ def picture_of_planes(scene: Scene) -> Figure:
         _draw_contours(axes, scene, view, index)
         if view.axis != scene.axis:
             _mark_annotated(axes, scene, view, extent)
-        _write(
-            axes,
-            (0.015, 0.985),
-            f"{view.plane}, {AXIS_NAMES[view.axis]} = {index}",
-            "white",
-            10,
-            "left",
-            "top",
-        )
+        _name_plane(axes, view, index)
     _add_legend(figure, scene)
     return figure
 
@@ -116,15 +108,7 @@ def picture_of_uncertainty(scene: Scene, uncertainty: NDArray[np.float32]) -> Fi
             extent=_picture_extent(view, amount.shape), interpolation="nearest",
         )  # fmt: skip
         _crop(axes, extent)
-        _write(
-            axes,
-            (0.015, 0.985),
-            f"{view.plane}, {AXIS_NAMES[view.axis]} = {index}",
-            "white",
-            10,
-            "left",
-            "top",
-        )
+        _name_plane(axes, view, index)
     bar = figure.colorbar(overlay, cax=figure.add_axes((0.945, 0.12, 0.012, 0.76)))
     bar.set_label("uncertainty", color="white")
     bar.ax.tick_params(colors="white")
@@ -164,6 +148,13 @@ def _write(
         *place, text, transform=axes.transAxes, color=color, fontsize=size, ha=across, va=down,
         path_effects=outline,
     )  # fmt: skip
+
+
+def _name_plane(axes: Axes, view: View, index: int) -> None:
+    """The plane and its slice in the upper left corner."""
+    _write(
+        axes, (0.015, 0.985), f"{view.plane}, {AXIS_NAMES[view.axis]} = {index}", "white", 10, "left", "top"
+    )
 
 
 def _draw_image(

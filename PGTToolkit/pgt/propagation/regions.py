@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,25 +96,24 @@ def _factor(rows: tuple[int, int], columns: tuple[int, int]) -> int:
 
 def to_working(images: NDArray[np.float32], region: Region) -> NDArray[np.float32]:
     """(..., rows, columns) of a region to its working shape: block means, its edge repeated."""
-    rows, columns = (size * region.factor for size in region.working_shape)
-    padding = [(0, 0)] * (images.ndim - 2) + [(0, rows - images.shape[-2]), (0, columns - images.shape[-1])]
-    padded = np.pad(images, padding, mode="edge")
-    if region.factor == 1:
-        return padded
-    blocks = padded.reshape(
-        *images.shape[:-2], rows // region.factor, region.factor, columns // region.factor, -1
-    )
-    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32))
+    padded = np.pad(images, _padding(images.shape, region), mode="edge")
+    return padded if region.factor == 1 else _block_means(padded, region)
 
 
 def masks_to_working(masks: NDArray[np.bool_], region: Region) -> NDArray[np.bool_]:
     """Masks of a region in its working shape: a block is inside where at least half of it is."""
+    padded = np.pad(masks, _padding(masks.shape, region))
+    return padded if region.factor == 1 else _block_means(padded, region) >= 0.5
+
+
+def _padding(shape: tuple[int, ...], region: Region) -> list[tuple[int, int]]:
+    """What rows and columns lack, at their ends, to whole blocks of the working shape."""
     rows, columns = (size * region.factor for size in region.working_shape)
-    padding = [(0, 0)] * (masks.ndim - 2) + [(0, rows - masks.shape[-2]), (0, columns - masks.shape[-1])]
-    padded = np.pad(masks, padding)
-    if region.factor == 1:
-        return padded
-    blocks = padded.reshape(
-        *masks.shape[:-2], rows // region.factor, region.factor, columns // region.factor, -1
-    )
-    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32) >= 0.5)
+    return [(0, 0)] * (len(shape) - 2) + [(0, rows - shape[-2]), (0, columns - shape[-1])]
+
+
+def _block_means(padded: NDArray[Any], region: Region) -> NDArray[np.float32]:
+    """(..., rows, columns) to the mean of every block."""
+    rows, columns = region.working_shape
+    blocks = padded.reshape(*padded.shape[:-2], rows, region.factor, columns, region.factor)
+    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32))
