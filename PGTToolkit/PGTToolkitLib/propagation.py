@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pgt.annotation import SliceLedger, SliceRecord, SliceState, SparseAnnotation
 from pgt.errors import InputError
+from pgt.propagation.job import write_job
 from PGTToolkitLib.boxes import Box
 from PGTToolkitLib.scene import Mask, segment_ids, volume_of
 from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
@@ -94,7 +95,9 @@ class Propagator:
         image_time = session.volume_node.GetImageData().GetMTime()
         job = _Job(session, values, dict(settings), image_time, identifier="")
         previous = self._newest.identifier if self._newest and job.refines(self._newest) else None
-        identifier = self._worker.submit(volume, annotation, settings, previous)
+        identifier = self._worker.submit(
+            "propagate", lambda folder: write_job(folder, volume, annotation, settings), previous
+        )
         self._job = replace(job, identifier=identifier)
 
     def cancel(self) -> None:

@@ -1,8 +1,8 @@
-"""The host's end of the worker: one child process, kept warm, that propagates.
+"""The host's end of the worker: one child process, kept warm, that computes.
 
 Nothing here waits. :meth:`WorkerClient.poll` is called from a timer on the main thread and returns what has
 happened since; a thread only moves lines from the child's output into a queue. The protocol is described in
-:mod:`pgt.worker`.
+:mod:`pgt.worker`, the kinds of job in :mod:`pgt.job_kinds`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-if TYPE_CHECKING:
-    from pgt.annotation import SparseAnnotation
-    from pgt.propagation.engine import PropagationResult
-    from pgt.volume import Volume
+from pgt.job_kinds import KINDS
 
 # The worker stops a computation by itself within a second; one that has not is beyond listening.
 CANCEL_SECONDS = 0.8
@@ -37,7 +34,7 @@ _LOG_TAIL_CHARACTERS = 2000
 
 @dataclass(frozen=True)
 class Progressed:
-    """The job has come this far: slices done of total, after so many seconds."""
+    """The job has come this far: steps done of total, after so many seconds."""
 
     done: int
     total: int
@@ -47,10 +44,10 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The job is done. ``job`` is the id that a later job can refine."""
+    """The job is done. ``job`` is the id that a later job can refine; ``result`` is what its kind reads."""
 
     job: str
-    result: PropagationResult
+    result: Any
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,7 @@ class WorkerClient:
         self._log: IO[bytes] | None = None
         self._ids = itertools.count(1)
         self._job: str | None = None
+        self._kind = ""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kill_at: float | None = None
 
@@ -103,20 +101,14 @@ class WorkerClient:
         """The child's process id, None while there is no child."""
         return self._process.pid if self._process else None
 
-    def submit(
-        self,
-        volume: Volume,
-        annotation: SparseAnnotation,
-        settings: Mapping[str, Any],
-        previous: str | None = None,
-    ) -> str:
-        """Start a propagation.
+    def submit(self, kind: str, write: Callable[[Path], None], previous: str | None = None) -> str:
+        """Start a job.
 
         Args:
-            volume: the image.
-            annotation: its annotated slices.
-            settings: fields of `PropagationSettings` that differ from their defaults.
-            previous: id of the finished job that this one refines.
+            kind: a key of `pgt.job_kinds.KINDS`.
+            write: prepares the job in the empty folder that it is given: the ``write_job`` of that kind, with
+                its arguments. The folder is removed when the job has ended, however it ends.
+            previous: id of the finished job of this kind that this one refines.
 
         Returns:
             The id of the job.
@@ -125,21 +117,19 @@ class WorkerClient:
             RuntimeError: a job is under way.
             OSError: the job's arrays cannot be written, or the process cannot be started.
         """
-        from pgt.jobs import write_job
-
         if self.busy:
-            raise RuntimeError("The worker is still busy with another propagation.")
+            raise RuntimeError("The worker is still busy with another job.")
         self._folder = tempfile.TemporaryDirectory(prefix="pgt-job-", ignore_cleanup_errors=True)
         try:
-            write_job(Path(self._folder.name), volume, annotation, settings)
+            write(Path(self._folder.name))
             if not self.alive:
                 self._start()
             job = str(next(self._ids))
-            self._send({"id": job, "command": "propagate", "job": self._folder.name, "previous": previous})
+            self._send({"id": job, "command": kind, "job": self._folder.name, "previous": previous})
         except BaseException:
             self._folder.cleanup()
             raise
-        self._job = job
+        self._job, self._kind = job, kind
         return job
 
     def cancel(self) -> None:
@@ -221,12 +211,13 @@ class WorkerClient:
 
     def _finished(self, event: Mapping[str, Any]) -> Event:
         from pgt.errors import PGTError
-        from pgt.jobs import read_result
 
         job = str(event["id"])
         cancelled = self._kill_at is not None
         try:
-            return Stopped() if cancelled else Finished(job, read_result(Path(event["job"])))
+            if cancelled:
+                return Stopped()
+            return Finished(job, KINDS[self._kind].load().read_result(Path(event["job"])))
         except PGTError as error:
             return Failed(str(error))
         finally:

@@ -25,7 +25,8 @@ from pgt.output_files import write_text
 from pgt.page import Page, Picture, SlicePoint, StructureScore
 from pgt.pictures import Scene, picture_of_planes, picture_of_slices, picture_of_uncertainty, png_bytes
 from pgt.planning import plan_slices
-from pgt.propagation.engine import Progress, PropagationResult, PropagationSettings, propagate
+from pgt.progress import Progress
+from pgt.propagation.engine import PropagationResult, PropagationSettings, propagate
 from pgt.propagation.report import report_of
 from pgt.sample_volume import make_sample
 from pgt.volume import LabelMap, Volume

@@ -8,31 +8,38 @@ Protocol, version 1
 -------------------
 One JSON object a line, UTF-8: requests on standard input, events on standard output. Standard output
 carries nothing else: whatever a library prints goes to standard error, which the host must drain or send
-to a file. Arrays travel as ``.npy`` files in a *job folder* that the host creates, owns and removes (see
-`pgt.jobs`, which both sides may import).
+to a file. Arrays travel in files in a *job folder* that the host creates, owns and removes (see
+`pgt.job_files`).
 
 Requests, each with an ``id`` (a string, chosen by the host, not used before in this process)::
 
     {"id": "7", "command": "propagate", "job": "/path/of/job_folder", "previous": "5"}
-    {"id": "8", "command": "cancel", "target": "7"}
-    {"id": "9", "command": "ping"}
-    {"id": "10", "command": "shutdown"}
+    {"id": "8", "command": "agree", "job": "/path/of/another_folder"}
+    {"id": "9", "command": "cancel", "target": "7"}
+    {"id": "10", "command": "ping"}
+    {"id": "11", "command": "shutdown"}
 
-``previous`` is optional: the id of the propagation that this one refines. Where the worker still holds
-its result, only what changed is computed again; where it does not, everything is. Same result.
+Each kind of job is a command of its own. `pgt.job_kinds.KINDS` names them and the module of each, which both
+sides import: its ``write_job`` puts into the folder what is asked for, its ``run`` does it in here, its
+``read_result`` reads what came of it. A kind that is not in that table is a request that is not understood.
+
+``previous`` is optional: the id of the job of the same kind that this one refines. Where the worker still
+holds what it needs of that one, only what changed is computed again; where it does not, everything is. Same
+result.
 
 Events::
 
     {"id": null, "event": "ready", "protocol": 1, "version": "0.1.0", "pid": 4242}      once, at start
     {"id": "7", "event": "progress", "done": 12, "total": 80, "seconds": 3.1, "message": "Slice 40"}
-    {"id": "7", "event": "result", "job": "/path/of/job_folder"}        then pgt.jobs.read_result(job)
+    {"id": "7", "event": "result", "job": "/path/of/job_folder"}        then read_result(job) of its kind
     {"id": "7", "event": "error", "kind": "input", "message": "One sentence.", "details": "traceback"}
     {"id": "7", "event": "cancelled", "exiting": false}
-    {"id": "9", "event": "pong", "running": "7"}                        at any time; null when idle
+    {"id": "10", "event": "pong", "running": "7"}                        at any time; null when idle
 
-Every ``propagate`` ends with exactly one of result, error and cancelled. Jobs run one at a time, in the
-order asked. ``kind`` is one of input (the user can mend it), checkpoint, device, memory, internal (a
-defect; ``details`` says where) and protocol (the request itself; its id where it had one, else null).
+Every job ends with exactly one of result, error and cancelled. Jobs run one at a time, in the order asked.
+``done`` and ``total`` count what the kind counts: slices, comparisons. An error's ``kind`` is one of input
+(the user can mend it), checkpoint, device, memory, internal (a defect; ``details`` says where) and protocol
+(the request itself; its id where it had one, else null).
 
 Cancelling takes less than a second. A computation that does not stop by itself within
 `CANCEL_GRACE_SECONDS` is ended together with the process: the cancelled event then says ``"exiting":
@@ -55,13 +62,12 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from pgt import __version__
 from pgt.errors import Cancelled, CheckpointError, DeviceError, InputError, PGTError
-
-if TYPE_CHECKING:
-    from pgt.propagation.engine import Progress, PropagationResult
+from pgt.job_kinds import KINDS, JobState
+from pgt.progress import Progress
 
 PROTOCOL_VERSION = 1
 CANCEL_GRACE_SECONDS = 0.5
@@ -98,9 +104,10 @@ class EventWriter:
 
 @dataclass(eq=False)
 class Job:
-    """A propagation that was asked for."""
+    """Work that was asked for; ``kind`` is a key of `KINDS`."""
 
     identifier: str
+    kind: str
     folder: Path
     previous: str | None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -116,7 +123,7 @@ class Worker:
         self._unfinished: dict[str, Job] = {}
         self._running: Job | None = None
         self._lock = threading.Lock()
-        self._newest: tuple[str, PropagationResult] | None = None
+        self._kept: dict[str, tuple[str, Any]] = {}
 
     def run(self) -> None:
         """Work until shutdown or the end of the requests."""
@@ -145,13 +152,9 @@ class Worker:
         try:
             request = json.loads(line)
             identifier = request.get("id")
-            command = {
-                "ping": self._ping,
-                "propagate": self._propagate,
-                "cancel": self._cancel,
-                "shutdown": self._shutdown,
-            }[request["command"]]
-            command(request)
+            commands = {"ping": self._ping, "cancel": self._cancel, "shutdown": self._shutdown}
+            commands.update(dict.fromkeys(KINDS, self._accept))
+            commands[request["command"]](request)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             sentence = f"The worker does not understand the request {line.strip()[:200]!r}."
             self._events.send(identifier, "error", kind="protocol", message=sentence, details=repr(error))
@@ -160,8 +163,8 @@ class Worker:
         running = self._running
         self._events.send(request["id"], "pong", running=running.identifier if running else None)
 
-    def _propagate(self, request: Request) -> None:
-        job = Job(request["id"], Path(request["job"]), request.get("previous"))
+    def _accept(self, request: Request) -> None:
+        job = Job(request["id"], request["command"], Path(request["job"]), request.get("previous"))
         with self._lock:
             if job.identifier in self._unfinished:
                 raise ValueError(f"the id {job.identifier!r} is taken")
@@ -209,6 +212,7 @@ class Worker:
             details = traceback.format_exc()
             return lambda: send(identifier, "error", kind=kind, message=message, details=details)
 
+        noun = KINDS[job.kind].noun
         try:
             self._compute(job)
         except Cancelled:
@@ -216,16 +220,14 @@ class Worker:
         except PGTError as error:
             return failed(_kind(error), str(error))
         except MemoryError:
-            return failed("memory", "There is not enough memory to propagate in this volume.")
+            return failed("memory", f"There is not enough memory for this {noun}.")
         except Exception as error:
-            return failed("internal", f"Propagation failed: {type(error).__name__}: {error}")
+            return failed("internal", f"The {noun} failed: {type(error).__name__}: {error}")
         return lambda: send(identifier, "result", job=str(job.folder))
 
     def _compute(self, job: Job) -> None:
         if job.cancelled.is_set():
             raise Cancelled
-        from pgt.jobs import read_job, write_result
-        from pgt.propagation.engine import propagate
 
         def report(progress: Progress) -> None:
             self._events.send(
@@ -239,22 +241,16 @@ class Worker:
 
         # The host removes this folder, also after a crash.
         tempfile.tempdir = str(job.folder)
-        volume, annotation, settings = read_job(job.folder)
-        result = propagate(
-            volume,
-            annotation,
-            settings,
-            progress=report,
-            cancelled=job.cancelled.is_set,
-            previous=self._result_of(job.previous),
-        )
-        write_result(job.folder, result)
-        self._newest = (job.identifier, result)
+        kept: list[Any] = []
+        state = JobState(self._kept_of(job), kept.append)
+        KINDS[job.kind].load().run(job.folder, report, job.cancelled.is_set, state)
+        if kept:
+            self._kept[job.kind] = (job.identifier, kept[-1])
 
-    def _result_of(self, identifier: str | None) -> PropagationResult | None:
-        if identifier is None or self._newest is None or self._newest[0] != identifier:
-            return None
-        return self._newest[1]
+    def _kept_of(self, job: Job) -> Any:
+        """What the job that this one refines has kept; only the newest of its kind is held."""
+        identifier, kept = self._kept.get(job.kind, (None, None))
+        return kept if identifier is not None and identifier == job.previous else None
 
 
 def _kind(error: PGTError) -> str:

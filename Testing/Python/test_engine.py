@@ -21,7 +21,8 @@ from propagation_cases import (
 from pgt.annotation import SliceState, SparseAnnotation
 from pgt.errors import Cancelled, CheckpointError, DeviceError, InputError
 from pgt.geometry import Geometry
-from pgt.propagation.engine import Method, Progress, PropagationSettings, propagate
+from pgt.progress import Progress
+from pgt.propagation.engine import Method, PropagationSettings, propagate
 from pgt.volume import LabelMap, Segment, Volume
 
 METHODS: tuple[Method, ...] = ("auto", "network", "shape", "contour")

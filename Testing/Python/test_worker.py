@@ -25,7 +25,7 @@ import pytest
 import pgt
 from pgt.annotation import SparseAnnotation
 from pgt.geometry import Geometry
-from pgt.jobs import read_result, write_job
+from pgt.propagation.job import read_result, write_job
 from pgt.volume import LabelMap, Segment, Volume
 from pgt.worker import EXIT_CANCELLED, PROTOCOL_VERSION
 
@@ -36,7 +36,7 @@ import os, sys, time
 import numpy as np
 import pgt.propagation.engine as engine
 from pgt import worker
-from pgt.propagation.engine import Progress
+from pgt.progress import Progress
 
 real = engine.propagate
 
@@ -99,8 +99,8 @@ StartHost = Callable[..., Host]
 def start(tmp_path: Path) -> Iterator[StartHost]:
     hosts = []
 
-    def start_host(staged: str | None = None) -> Host:
-        command = [sys.executable, "-m", "pgt.worker"]
+    def start_host(staged: str | None = None, script: Path | None = None) -> Host:
+        command = [sys.executable, "-m", "pgt.worker"] if script is None else [sys.executable, str(script)]
         if staged is not None:
             script = tmp_path / "staged.py"
             script.write_text(STAGED.format(body=textwrap.indent(textwrap.dedent(staged), "    ")))
@@ -384,6 +384,46 @@ def test_the_result_that_is_refined_is_still_known(start: StartHost, job: Callab
         host.next("progress")
         assert host.next("progress")["message"] == f"knows {knows}"
         host.next("result")
+
+
+COUNTING = """
+import sys
+from pathlib import Path
+from pgt import worker
+from pgt.job_kinds import KINDS, JobKind
+from pgt.progress import Progress
+
+def run(folder, report, cancelled, state):
+    report(Progress(state.previous or 0, 9, 0.0, "counted so far"))
+    state.keep((state.previous or 0) + 1)
+    if (folder / "fail").exists():
+        raise MemoryError
+
+if __name__ == "__main__":
+    KINDS["count"] = KINDS["count again"] = JobKind("count", "counting")
+    worker.main()
+"""
+
+
+def test_each_kind_of_job_refines_its_own_newest_success(
+    start: StartHost, job: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "counting.py").write_text(COUNTING)
+    host = start(script=tmp_path / "counting.py")
+    (tmp_path / "failing").mkdir()
+    (tmp_path / "failing" / "fail").touch()
+
+    def counted(identifier: str, kind: str, previous: str | None, folder: Path = tmp_path) -> Any:
+        host.send(id=identifier, command=kind, job=str(folder), previous=previous)
+        return host.next("progress")["done"]
+
+    assert counted("1", "count", None) == 0
+    assert counted("2", "count", "1") == 1
+    assert counted("3", "count again", "2") == 0
+    assert counted("4", "count", "2", tmp_path / "failing") == 2
+    assert host.next("error")["message"] == "There is not enough memory for this count."
+    assert counted("5", "count", "2") == 2
+    assert counted("6", "count", "2") == 0
 
 
 def test_temporary_files_lie_where_the_host_removes_them(

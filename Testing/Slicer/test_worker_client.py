@@ -12,6 +12,7 @@ import pytest
 
 from pgt.annotation import SparseAnnotation
 from pgt.geometry import Geometry
+from pgt.propagation.job import write_job
 from pgt.volume import LabelMap, Segment, Volume
 from PGTToolkitLib.worker import Failed, Finished, Progressed, Stopped, WorkerClient
 
@@ -23,6 +24,10 @@ def job(shape=(32, 32, 20)):
     label_map = LabelMap(labels, geometry, (Segment(1, "liver", (1.0, 0.0, 0.0)),))
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     return Volume(image, geometry), SparseAnnotation.from_label_map(label_map, axis=2)
+
+
+def propagate(client, settings):
+    return client.submit("propagate", lambda folder: write_job(folder, *job(), settings))
 
 
 def wait_for_end(client, seconds=90.0):
@@ -52,7 +57,7 @@ def client():
 
 
 def test_a_job_ends_with_its_result(client):
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     assert client.busy
     finished = wait_for_end(client)[-1]
     assert isinstance(finished, Finished), finished
@@ -61,36 +66,36 @@ def test_a_job_ends_with_its_result(client):
 
 
 def test_the_process_stays_for_the_next_job(client):
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     wait_for_end(client)
     process = client.process_id
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     assert isinstance(wait_for_end(client)[-1], Finished)
     assert client.process_id == process
 
 
 def test_a_killed_worker_costs_a_message_and_the_next_job_runs(client):
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     os.kill(client.process_id, signal.SIGKILL)
     failed = wait_for_end(client)[-1]
     assert isinstance(failed, Failed)
     assert "annotation is untouched" in failed.message
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     assert isinstance(wait_for_end(client)[-1], Finished)
 
 
 def test_a_worker_killed_while_idle_is_started_again(client):
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     wait_for_end(client)
     os.kill(client.process_id, signal.SIGKILL)
     time.sleep(0.2)
     assert client.poll() == []
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     assert isinstance(wait_for_end(client)[-1], Finished)
 
 
 def test_bad_input_is_one_sentence(client):
-    client.submit(*job(), {"method": "shape", "axis": 0})
+    propagate(client, {"method": "shape", "axis": 0})
     failed = wait_for_end(client)[-1]
     assert isinstance(failed, Failed)
     assert "annotated" in failed.message
@@ -99,7 +104,7 @@ def test_bad_input_is_one_sentence(client):
 
 def test_a_deaf_worker_is_ended_within_a_second():
     client = child(READ_JOB + "import time; time.sleep(60)")
-    client.submit(*job(), {})
+    propagate(client, {})
     time.sleep(0.3)
     client.poll()
     started = time.monotonic()
@@ -112,7 +117,7 @@ def test_a_deaf_worker_is_ended_within_a_second():
 
 def test_what_a_worker_said_before_it_died_is_kept():
     client = child(READ_JOB + "sys.stderr.write('CUDA error 77'); sys.exit(3)")
-    client.submit(*job(), {})
+    propagate(client, {})
     failed = wait_for_end(client)[-1]
     assert isinstance(failed, Failed)
     assert "exit status 3" in failed.message
@@ -125,7 +130,7 @@ def test_chatter_and_events_of_other_jobs_are_passed_over():
         READ_JOB + "print('hello'); print('[]'); print(json.dumps({'id': '99', 'event': 'error'}));"
         "print(json.dumps({'id': job['id'], 'event': 'cancelled', 'exiting': False}))"
     )
-    client.submit(*job(), {})
+    propagate(client, {})
     assert wait_for_end(client) == [Stopped()]
     client.close()
 
@@ -133,7 +138,7 @@ def test_chatter_and_events_of_other_jobs_are_passed_over():
 def test_the_job_folder_is_removed(client):
     from pathlib import Path
 
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     folder = Path(client._folder.name)
     assert folder.exists()
     wait_for_end(client)
@@ -141,6 +146,6 @@ def test_the_job_folder_is_removed(client):
 
 
 def test_one_job_at_a_time(client):
-    client.submit(*job(), {"method": "shape"})
+    propagate(client, {"method": "shape"})
     with pytest.raises(RuntimeError, match="busy"):
-        client.submit(*job(), {"method": "shape"})
+        propagate(client, {"method": "shape"})

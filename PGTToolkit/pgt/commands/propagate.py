@@ -103,7 +103,8 @@ def propagate_files(report: Report, files: PropagationFiles) -> Summary:
     volume, annotation, axis = read_annotated(files.image, files.annotation, files.axis, files.slices)
 
     from pgt.output_files import write_text
-    from pgt.propagation.engine import Progress, PropagationSettings
+    from pgt.progress import Progress
+    from pgt.propagation.engine import PropagationSettings
     from pgt.propagation.engine import propagate as propagate_volume
     from pgt.propagation.report import report_of
     from pgt.volume import Volume

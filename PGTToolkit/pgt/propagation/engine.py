@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pgt.annotation import AXIS_NAMES, SliceState, SparseAnnotation
 from pgt.errors import Cancelled, InputError
+from pgt.progress import Progress
 from pgt.propagation.confidence import next_slice
 from pgt.propagation.contour_interpolation import interpolate_contour
 from pgt.propagation.fillers import choose_filler
@@ -44,16 +45,6 @@ class PropagationSettings:
     model: str = "default"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     modality: Modality = "auto"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the work is: slices done, slices in all, seconds since the start."""
-
-    done: int
-    total: int
-    seconds: float
-    message: str
 
 
 @dataclass(frozen=True)
