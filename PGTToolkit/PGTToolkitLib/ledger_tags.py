@@ -13,11 +13,9 @@ from dataclasses import replace
 import slicer
 import vtk
 
-from pgt.annotation import SliceLedger
+from pgt.annotation import LEDGER_TAG, SliceLedger
 from pgt.errors import InputError
 from PGTToolkitLib.scene import segment_ids, segment_name
-
-LEDGER_TAG = "PGTToolkit.SliceStates"
 
 
 def read_tag(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> str:

@@ -26,6 +26,9 @@ AXIS_NAMES = ("i", "j", "k")
 LEDGER_SCHEMA = "pgt-slice-ledger"
 LEDGER_VERSION = 1
 
+LEDGER_TAG = "PGTToolkit.SliceStates"
+"""The segment tag under which scenes and .seg.nrrd files keep a segment's slice states."""
+
 
 class SliceState(str, Enum):
     """How the voxels of one segment on one slice came about."""

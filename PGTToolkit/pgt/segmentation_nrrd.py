@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pgt.annotation import LEDGER_TAG
 from pgt.errors import InputError
 from pgt.geometry import Geometry
 from pgt.volume import LabelMap, Segment, color_of_value
@@ -25,10 +26,17 @@ _REFERENCE_GEOMETRY = re.compile(r"Reference image geometry\|([^|]*)\|")
 
 @dataclass(frozen=True)
 class StoredSegment:
-    """A segment of the file: what it is, and the layer that its voxels are in."""
+    """A segment of the file: what it is, and the layer that its voxels are in.
+
+    Args:
+        segment: what it is; its value is the one in the layer.
+        layer: number of the layer, from 0.
+        slice_states: its :class:`pgt.annotation.SliceLedger` as JSON text, empty if it has none.
+    """
 
     segment: Segment
     layer: int
+    slice_states: str = ""
 
 
 def has_segments(metadata: Mapping[str, str]) -> bool:
@@ -67,7 +75,8 @@ def _stored_segment(entries: Mapping[str, str], number: int) -> StoredSegment:
         terminology=_tag(entries.get("Tags", ""), _TERMINOLOGY_TAG),
         identifier=entries["ID"],
     )
-    return StoredSegment(segment, int(entries.get("Layer", number)))
+    states = _tag(entries.get("Tags", ""), LEDGER_TAG)
+    return StoredSegment(segment, int(entries.get("Layer", number)), states)
 
 
 def _tag(tags: str, name: str) -> str:
@@ -132,6 +141,33 @@ def merged_layers(
     return merged, tuple(
         replace(stored.segment, value=value) for stored, value in zip(segments, values, strict=True)
     )
+
+
+def separate_layers(
+    layers: tuple[NDArray[Any], ...], segments: tuple[StoredSegment, ...]
+) -> tuple[tuple[NDArray[Any], tuple[Segment, ...]], ...]:
+    """Every layer on its own, for segments that may overlap.
+
+    Args:
+        layers: label arrays [i, j, k].
+        segments: the segments of the file.
+
+    Returns:
+        For each layer the label array, 0 where no segment claims the voxel, and its segments.
+
+    Raises:
+        InputError: one names a layer that is absent or no valid value, or two share layer and value.
+    """
+    _check_layers(len(layers), segments)
+    found = []
+    for number, layer in enumerate(layers):
+        own = tuple(stored.segment for stored in segments if stored.layer == number)
+        claimed = np.zeros(int(layer.max()) + 1, layer.dtype)
+        for segment in own:
+            if segment.value < len(claimed):
+                claimed[segment.value] = segment.value
+        found.append((claimed[layer], own))
+    return tuple(found)
 
 
 def _check_layers(count: int, segments: tuple[StoredSegment, ...]) -> None:

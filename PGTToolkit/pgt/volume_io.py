@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from pgt.annotation import SliceLedger
 from pgt.dicom_series import is_dicom, read_series, series_geometry
 from pgt.errors import InputError, OutputError
 from pgt.file_integrity import check_complete
@@ -33,6 +35,7 @@ from pgt.segmentation_nrrd import (
     merged_layers,
     metadata_of,
     reference_geometry,
+    separate_layers,
     stored_segments,
 )
 from pgt.volume import LabelMap, Volume
@@ -43,6 +46,21 @@ WRITABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 _log = logging.getLogger(__name__)
 
 _LABEL_TYPES = (np.uint8, np.uint16, np.uint32)
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredSegmentation:
+    """A segmentation whose segments may overlap.
+
+    Args:
+        layers: label maps on one grid, each with its own segments; a value may occur in several layers.
+        named: whether the file names its segments, so that a segment without voxels is there as well.
+        slice_states: slice states of segments by segment ID, for those that have any.
+    """
+
+    layers: tuple[LabelMap, ...]
+    named: bool
+    slice_states: Mapping[str, SliceLedger]
 
 
 def read_volume(path: str | Path) -> Volume:
@@ -106,13 +124,47 @@ def read_label_map(path: str | Path) -> LabelMap:
             overlap.
     """
     path = Path(path)
-    if is_dicom(path):
-        raise InputError(f"{path} is DICOM; a label map must be a NIfTI, NRRD or MetaImage file.")
-    image = _read_image(path)
-    metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
+    image, metadata = _read_labelled_image(path)
     if has_segments(metadata):
         return _read_segmentation(path, image, metadata)
     return LabelMap.from_voxels(_labels(path, _scalars(path, image)), geometry_of(image))
+
+
+def read_layers(path: str | Path) -> LayeredSegmentation:
+    """Read a segmentation whose segments may overlap, with the slice states that PGT Toolkit keeps in it.
+
+    Args:
+        path: an image file, as for :func:`read_label_map`.
+
+    Returns:
+        One layer for a plain label map, all layers of a ``.seg.nrrd``, on the geometry it was drawn on.
+
+    Raises:
+        InputError: as :func:`read_volume`; or the file holds fractions or negative numbers, entries that
+            contradict each other, or slice states that are damaged.
+    """
+    path = Path(path)
+    image, metadata = _read_labelled_image(path)
+    if not has_segments(metadata):
+        label_map = LabelMap.from_voxels(_labels(path, _scalars(path, image)), geometry_of(image))
+        return LayeredSegmentation((label_map,), named=False, slice_states={})
+    try:
+        stored = stored_segments(metadata)
+        layers = tuple(
+            LabelMap(voxels, geometry_of(image), segments)
+            for voxels, segments in separate_layers(_layers(path, image), stored)
+        )
+        states = {
+            one.segment.identifier: SliceLedger.from_json(one.slice_states)
+            for one in stored
+            if one.slice_states
+        }
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {str(error).removesuffix('.')}.") from error
+    placed = _where_drawn(layers, metadata)
+    if placed is None and states:
+        raise InputError(f"{path} reaches beyond the volume that its slice states belong to.")
+    return LayeredSegmentation(placed or layers, named=True, slice_states=states)
 
 
 def write_volume(volume: Volume, path: str | Path, overwrite: bool = False) -> None:
@@ -241,21 +293,40 @@ def _labels(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
     raise InputError(f"{path} is no label map: it holds values up to {largest:g}.")
 
 
-def _read_segmentation(path: Path, image: sitk.Image, metadata: Mapping[str, str]) -> LabelMap:
+def _read_labelled_image(path: Path) -> tuple[sitk.Image, Mapping[str, str]]:
+    """An image and what it says of segments."""
+    if is_dicom(path):
+        raise InputError(f"{path} is DICOM; a label map must be a NIfTI, NRRD or MetaImage file.")
+    image = _read_image(path)
+    keys = [key for key in image.GetMetaDataKeys() if key.startswith("Segment")]
+    return image, {key: image.GetMetaData(key) for key in keys}
+
+
+def _layers(path: Path, image: sitk.Image) -> tuple[NDArray[Any], ...]:
+    """The label arrays [i, j, k] of a segmentation."""
     layers = sitk.GetArrayFromImage(image)
     if image.GetNumberOfComponentsPerPixel() == 1:
         layers = layers[..., np.newaxis]
+    return tuple(_labels(path, layers[..., n].T) for n in range(layers.shape[-1]))
+
+
+def _read_segmentation(path: Path, image: sitk.Image, metadata: Mapping[str, str]) -> LabelMap:
     try:
-        voxels, segments = merged_layers(
-            tuple(_labels(path, layers[..., n].T) for n in range(layers.shape[-1])), stored_segments(metadata)
-        )
+        voxels, segments = merged_layers(_layers(path, image), stored_segments(metadata))
         label_map = LabelMap(voxels, geometry_of(image), segments)
     except InputError as error:
         raise InputError(f"{path} cannot be used: {str(error).removesuffix('.')}.") from error
+    placed = _where_drawn((label_map,), metadata)
+    return placed[0] if placed else label_map
+
+
+def _where_drawn(layers: tuple[LabelMap, ...], metadata: Mapping[str, str]) -> tuple[LabelMap, ...] | None:
+    """Layers that Slicer cropped, on the geometry they were drawn on; None where they do not fit on it."""
     drawn_on = reference_geometry(metadata)
-    if drawn_on is None or drawn_on.shape == label_map.geometry.shape:
-        return label_map
-    return placed_on(label_map, drawn_on) or label_map
+    if drawn_on is None or drawn_on.shape == layers[0].geometry.shape:
+        return layers
+    placed = [placed_on(layer, drawn_on) for layer in layers]
+    return None if None in placed else tuple(layer for layer in placed if layer is not None)
 
 
 def _write_image(image: sitk.Image, path: Path, overwrite: bool) -> None:
