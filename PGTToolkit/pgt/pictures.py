@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,15 +19,14 @@ from numpy.typing import NDArray
 
 from pgt.anatomical_views import PLANES, View
 from pgt.annotation import AXIS_NAMES
+from pgt.picture_panels import BACKGROUND, crop, draw_directions, draw_outline, whole_extent, write_on
+from pgt.picture_panels import png_bytes as png_bytes
 from pgt.propagation.windowing import choose_windowing
 from pgt.volume import LabelMap, Volume
 
-_BACKGROUND = "#0b0d10"
 _ANNOTATED = "#ffd24a"
 _MARGIN_MM = 30.0
-_SCALE_BARS_MM = (50.0, 20.0, 10.0, 5.0)
 _INCHES_WIDE = 13.0
-_DOTS_PER_INCH = 110
 _LEGEND_INCHES = 0.5
 
 
@@ -86,7 +83,7 @@ def picture_of_slices(scene: Scene, indices: Sequence[int], columns: int = 4) ->
         _draw_contours(axes, scene, view, index)
         drawn = index in scene.annotated
         title_color = _ANNOTATED if drawn else "white"
-        _write(axes, (0.015, 0.02), _slice_title(scene, index), title_color, 8, "left", "bottom")
+        write_on(axes, (0.015, 0.02), _slice_title(scene, index), title_color, 8, "left", "bottom")
         if drawn:
             _frame(axes)
     _add_legend(figure, scene)
@@ -105,21 +102,14 @@ def picture_of_uncertainty(scene: Scene, uncertainty: NDArray[np.float32]) -> Fi
         amount = view.slice(uncertainty, index)
         overlay = axes.imshow(
             np.ma.masked_less(amount, 0.05), cmap="inferno", vmin=0, vmax=1, alpha=0.85,
-            extent=_picture_extent(view, amount.shape), interpolation="nearest",
+            extent=whole_extent(view, amount.shape), interpolation="nearest",
         )  # fmt: skip
-        _crop(axes, extent)
+        crop(axes, extent)
         _name_plane(axes, view, index)
     bar = figure.colorbar(overlay, cax=figure.add_axes((0.945, 0.12, 0.012, 0.76)))
     bar.set_label("uncertainty", color="white")
     bar.ax.tick_params(colors="white")
     return figure
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """The picture as a PNG file."""
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, facecolor=_BACKGROUND)
-    return stream.getvalue()
 
 
 def _figure(
@@ -128,7 +118,7 @@ def _figure(
     """Black panels of one scale; ``right`` is the share of the width that they fill."""
     panels = rows * _INCHES_WIDE * right * height_mm / sum(widths_mm)
     height = panels + (_LEGEND_INCHES if legend else 0.0)
-    figure = Figure(figsize=(_INCHES_WIDE, height), facecolor=_BACKGROUND)
+    figure = Figure(figsize=(_INCHES_WIDE, height), facecolor=BACKGROUND)
     grid = figure.add_gridspec(rows, len(widths_mm), width_ratios=widths_mm, wspace=0.01, hspace=0.01)
     grid.update(left=0.0, right=right, top=1.0, bottom=1 - panels / height)
     for place in range(rows * len(widths_mm)):
@@ -139,20 +129,9 @@ def _figure(
     return figure
 
 
-def _write(
-    axes: Axes, place: tuple[float, float], text: str, color: str, size: float, across: str, down: str
-) -> None:
-    """Text at a place within a panel, legible on bone as on air."""
-    outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
-    axes.text(
-        *place, text, transform=axes.transAxes, color=color, fontsize=size, ha=across, va=down,
-        path_effects=outline,
-    )  # fmt: skip
-
-
 def _name_plane(axes: Axes, view: View, index: int) -> None:
     """The plane and its slice in the upper left corner."""
-    _write(
+    write_on(
         axes, (0.015, 0.985), f"{view.plane}, {AXIS_NAMES[view.axis]} = {index}", "white", 10, "left", "top"
     )
 
@@ -163,37 +142,20 @@ def _draw_image(
     picture = view.slice(scene.volume.voxels, index)
     low, high = scene.window
     axes.imshow(
-        picture, cmap="gray", vmin=low, vmax=high, extent=_picture_extent(view, picture.shape),
+        picture, cmap="gray", vmin=low, vmax=high, extent=whole_extent(view, picture.shape),
         interpolation="bilinear",
     )  # fmt: skip
-    _crop(axes, extent)
-    for letter, place in zip(view.letters, ((0.02, 0.5), (0.98, 0.5), (0.5, 0.97), (0.5, 0.03)), strict=True):
-        _write(axes, place, letter, "#c8d6e5", 10, "center", "center")
-    width, height = extent[1] - extent[0], extent[3] - extent[2]
-    bar_mm = next((mm for mm in _SCALE_BARS_MM if mm < width / 3), _SCALE_BARS_MM[-1])
-    right, bottom = extent[1] - 0.03 * width, extent[3] - 0.04 * height
-    axes.plot([right - bar_mm, right], [bottom, bottom], color="white", linewidth=2)
-    middle = (1 - 0.03 - bar_mm / width / 2, 0.055)
-    _write(axes, middle, f"{bar_mm / 10:g} cm", "white", 8, "center", "bottom")
+    crop(axes, extent)
+    draw_directions(axes, view, extent)
 
 
 def _draw_contours(axes: Axes, scene: Scene, view: View, index: int) -> None:
     labels = view.slice(scene.label_map.voxels, index)
     dashed = view.axis == scene.axis and index not in scene.annotated
-    x = (np.arange(labels.shape[1]) + 0.5) * view.spacing[0]
-    y = (np.arange(labels.shape[0]) + 0.5) * view.spacing[1]
+    style = "dashed" if dashed else "solid"
     for segment in scene.label_map.segments:
-        inside = np.pad(labels == segment.value, 1)
-        if inside.any():
-            axes.contour(
-                np.concatenate([[x[0] - view.spacing[0]], x, [x[-1] + view.spacing[0]]]),
-                np.concatenate([[y[0] - view.spacing[1]], y, [y[-1] + view.spacing[1]]]),
-                inside.astype(np.float32),
-                levels=[0.5],
-                colors=[segment.color],
-                linewidths=1.5,
-                linestyles="dashed" if dashed else "solid",
-            )
+        inside = labels == segment.value
+        draw_outline(axes, view, inside, segment.color, linewidths=1.5, linestyles=style)
 
 
 def _mark_annotated(axes: Axes, scene: Scene, view: View, extent: tuple[float, float, float, float]) -> None:
@@ -233,18 +195,6 @@ def _frame(axes: Axes) -> None:
     for spine in axes.spines.values():
         spine.set_color(_ANNOTATED)
         spine.set_linewidth(1.6)
-
-
-def _crop(axes: Axes, extent: tuple[float, float, float, float]) -> None:
-    left, right, top, bottom = extent
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
-    axes.set_aspect("equal")
-
-
-def _picture_extent(view: View, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a whole picture in mm, as imshow takes them."""
-    return (0.0, shape[1] * view.spacing[0], shape[0] * view.spacing[1], 0.0)
 
 
 def _extent_mm(scene: Scene, view: View) -> tuple[float, float, float, float]:
