@@ -30,6 +30,24 @@ def read_case_table(path: Path, needed: Sequence[str] = ("case", "image")) -> tu
     Raises:
         InputError: the file is missing or no table, it lacks a column or entry, or names a case twice.
     """
+    rows = tuple(_row(path, line) for _, line in table_lines(path, needed))
+    names = [row.case for row in rows]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path} names the case {', '.join(twice)} more than once.")
+    return rows
+
+
+def table_lines(path: Path, needed: Sequence[str]) -> tuple[tuple[int, Mapping[str, str]], ...]:
+    """The lines of a CSV file with a header: line number and entries by column, blanks around them removed.
+
+    Args:
+        path: the file.
+        needed: the columns that must be there and filled in on every line.
+
+    Raises:
+        InputError: the file is missing, no table or empty, or it lacks a column or entry.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -43,21 +61,22 @@ def read_case_table(path: Path, needed: Sequence[str] = ("case", "image")) -> tu
         raise InputError(
             f"{path} lacks the column {', '.join(missing)}; its header must name {', '.join(needed)}."
         )
-    rows = tuple(_row(path, number, line, needed) for number, line in lines)
-    names = [row.case for row in rows]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path} names the case {', '.join(twice)} more than once.")
-    if not rows:
+    if not lines:
         raise InputError(f"{path} lists no case.")
-    return rows
+    return tuple((number, _entries(path, number, line, needed)) for number, line in lines)
 
 
-def _row(path: Path, number: int, line: Mapping[str, str | None], needed: Sequence[str]) -> CaseRow:
+def _entries(
+    path: Path, number: int, line: Mapping[str, str | None], needed: Sequence[str]
+) -> Mapping[str, str]:
     entries = {name: (value or "").strip() for name, value in line.items() if isinstance(name, str)}
     empty = [name for name in needed if not entries[name]]
     if empty:
         raise InputError(f"{path}, line {number}: the entry for {', '.join(empty)} is missing.")
+    return entries
+
+
+def _row(path: Path, entries: Mapping[str, str]) -> CaseRow:
     label = entries.get("label")
     return CaseRow(
         case=entries["case"],
