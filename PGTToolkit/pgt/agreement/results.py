@@ -276,6 +276,8 @@ class Agreement:
         worst_slices: most in dispute first.
         missing: readings that are not there.
         messages: what the user should know, one sentence each.
+        reference: the rater that the others are compared with; empty without one.
+        candidates: raters that are models; they count neither as different raters nor as repeats.
     """
 
     labels: tuple[str, ...]
@@ -293,3 +295,5 @@ class Agreement:
     worst_slices: tuple[WorstSlice, ...] = ()
     missing: tuple[Missing, ...] = ()
     messages: tuple[str, ...] = field(default_factory=tuple)
+    reference: str = ""
+    candidates: tuple[str, ...] = ()
