@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pgt.agreement.grids import on_grid
 from pgt.agreement.label_matching import MatchedLabel
 from pgt.agreement.masks import CroppedMask
-from pgt.agreement.readings import DrawnSlices, Reading, Sitting
-from pgt.agreement.structures import Segmentation
+from pgt.agreement.readings import DrawnSlices, Reading
+from pgt.agreement.structures import RatedSegmentation, Segmentation
 from pgt.errors import InputError
-
-
-@dataclass(frozen=True, eq=False)
-class RatedSegmentation:
-    """A segmentation with whose it is: the case, and the rater in one session."""
-
-    case: str
-    sitting: Sitting
-    segmentation: Segmentation
 
 
 def assemble(

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from pgt.agreement.label_matching import match_labels
 from pgt.agreement.masks import CroppedMask
-from pgt.agreement.reading_assembly import RatedSegmentation, assemble
+from pgt.agreement.reading_assembly import assemble
 from pgt.agreement.readings import DrawnSlices, Reading, Sitting
-from pgt.agreement.structures import Segmentation, Structure
+from pgt.agreement.structures import RatedSegmentation, Segmentation, Structure
 from pgt.annotation import SliceLedger, SliceState
 from pgt.errors import InputError
 from pgt.volume import LabelMap
@@ -96,6 +96,26 @@ def read_readings(
     Raises:
         InputError: a file cannot be read, names clash, no label is shared, or grids cannot be matched.
     """
+    rated = rate_files(files, axis, progress)
+    labels = match_labels([one.segmentation for one in rated])
+    return assemble(rated, labels, reference, alone)
+
+
+def rate_files(
+    files: Sequence[ReadingFile],
+    axis: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[RatedSegmentation, ...]:
+    """The segmentations of several files, each on its own grid and with its own labels.
+
+    Args:
+        files: the files. Several of one sitting and case, each with a label, make one segmentation.
+        axis: count annotated slices along this axis.
+        progress: called with the number of files read and of all.
+
+    Raises:
+        InputError: a file cannot be read, or two of one sitting lie on different grids.
+    """
     rated: dict[tuple[str, Sitting], RatedSegmentation] = {}
     for number, file in enumerate(files):
         if progress:
@@ -107,9 +127,7 @@ def read_readings(
         rated[key] = RatedSegmentation(file.case, file.sitting, found)
     if progress:
         progress(len(files), len(files))
-    sheets = tuple(rated.values())
-    labels = match_labels([one.segmentation for one in sheets])
-    return assemble(sheets, labels, reference, alone)
+    return tuple(rated.values())
 
 
 def _structures(layer: LabelMap, stored: LayeredSegmentation, axis: int | None) -> list[Structure]:

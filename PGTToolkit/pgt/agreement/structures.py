@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgt.agreement.masks import CroppedMask
-from pgt.agreement.readings import DrawnSlices
+from pgt.agreement.readings import DrawnSlices, Sitting
 from pgt.geometry import Geometry
 
 
@@ -49,3 +49,12 @@ class Segmentation:
     structures: tuple[Structure, ...]
     complete: bool
     note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RatedSegmentation:
+    """A segmentation with whose it is: the case, and the rater in one session."""
+
+    case: str
+    sitting: Sitting
+    segmentation: Segmentation
