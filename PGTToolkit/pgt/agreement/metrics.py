@@ -177,9 +177,10 @@ METRICS: tuple[Metric, ...] = (
         "",
         Better.HIGHER,
         "Centreline Dice (Shit et al. 2021): harmonic mean of topology precision, the share of B's "
-        "skeleton inside A, and topology sensitivity, the share of A's skeleton inside B. Skeletons are "
-        "thinned on the voxel grid (Lee et al. 1994; slice by slice where only drawn slices are compared) "
-        "and counted in voxels; a piece that thins to nothing keeps its innermost voxels as skeleton.",
+        "skeleton inside A, and topology sensitivity, the share of A's skeleton inside B, counted in "
+        "voxels. Skeletons are thinned on the voxel grid, in 3D in eight subfields (after Bertrand and "
+        "Aktouf 1994), in a single slice, and where only drawn slices are compared, slice by slice (Zhang "
+        "and Suen 1984). Thinning keeps every piece, so that only an empty mask has an empty skeleton.",
         AGREED,
         MISSED,
     ),
@@ -190,9 +191,9 @@ METRICS: tuple[Metric, ...] = (
         Better.HIGHER,
         "TP / (TP + FP/2 + FN/2), counted in lesions: voxels that touch by face, edge or corner are one "
         "lesion, in drawn slices only within the slice. A lesion of A is found (TP) where one of B is "
-        "paired with it at IoU > 0.1; each lesion is in one pair at most, and the pairing has as many "
-        "pairs as possible, among those the largest sum of IoU. FP are the lesions of B left alone, FN "
-        "those of A.",
+        "paired with it at IoU > 0.1: enough to say that both mean the same spot, as is usual for small "
+        "lesions in 3D (Baumgartner et al. 2021). Each lesion is in one pair at most, and there are as "
+        "many pairs as possible. FP are the lesions of B left alone, FN those of A.",
         "1: both found no lesion, which is full agreement.",
         "0: every lesion was missed by one.",
     ),
