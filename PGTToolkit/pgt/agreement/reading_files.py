@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pgt.agreement.label_matching import match_labels
 from pgt.agreement.masks import CroppedMask
 from pgt.agreement.reading_assembly import assemble
+from pgt.agreement.reading_table import ReadingFile
 from pgt.agreement.readings import DrawnSlices, Reading, Sitting
 from pgt.agreement.structures import RatedSegmentation, Segmentation, Structure
 from pgt.annotation import SliceLedger, SliceState
@@ -30,23 +31,6 @@ _LARGEST_TABLE = 1 << 16
 
 # A slice or two may be the first of more to come; three in a row without a gap are no sparse annotation.
 _WHOLE_STRUCTURE = 3
-
-
-@dataclass(frozen=True)
-class ReadingFile:
-    """A file with whose it is.
-
-    Args:
-        case: the case.
-        sitting: the rater in one session.
-        path: the segmentation.
-        label: name of the structure where the file holds a single one; empty to take the file's own.
-    """
-
-    case: str
-    sitting: Sitting
-    path: Path
-    label: str = ""
 
 
 def read_segmentation(path: Path, axis: int | None = None, label: str = "") -> Segmentation:

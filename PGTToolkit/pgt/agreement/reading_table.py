@@ -12,12 +12,28 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from pgt.agreement.reading_files import ReadingFile
 from pgt.agreement.readings import FIRST_SESSION, Sitting
 from pgt.case_table import table_lines
 from pgt.errors import InputError
 
 NEEDED = ("case", "rater", "file")
+
+
+@dataclass(frozen=True)
+class ReadingFile:
+    """A file with whose it is.
+
+    Args:
+        case: the case.
+        sitting: the rater in one session.
+        path: the segmentation.
+        label: name of the structure where the file holds a single one; empty to take the file's own.
+    """
+
+    case: str
+    sitting: Sitting
+    path: Path
+    label: str = ""
 
 
 class Role(str, Enum):

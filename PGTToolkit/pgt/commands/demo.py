@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +10,9 @@ import typer
 from pgt import demo_files
 from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.choices import Axis, Device, DeviceName
-from pgt.commands.outputs import Outputs
+from pgt.commands.outputs import Outputs, made_folder
 from pgt.commands.progress import ProgressBar
-from pgt.errors import InputError, OutputError
+from pgt.errors import InputError
 
 
 def demo(
@@ -37,7 +35,7 @@ def demo(
     names = [*demo_files.RESULTS, *(() if image else demo_files.MADE_VOLUME)]
     inputs = [path for path in (image, annotation) if path]
     with (
-        _folder(output),
+        made_folder(output),
         Outputs([output / name for name in names], overwrite=force, inputs=inputs) as outputs,
     ):
         with ProgressBar("Making a volume" if image is None else "Reading") as bar:
@@ -74,20 +72,3 @@ def demonstrate(
         volume, drawn, axis = read_annotated(image, annotation, axis, None)
         case = Case(f"PGT Toolkit: {image.name}", f"read from {image.name}", volume, drawn, axis)
     return run_demo(case, folder, PropagationSettings(device=device), show)
-
-
-@contextlib.contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make the folder where it is missing; when the work fails, a folder made here goes again."""
-    made = not path.exists()
-    try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {path} cannot be made: {error.strerror}.") from error
-    try:
-        yield
-    except BaseException:
-        if made:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
