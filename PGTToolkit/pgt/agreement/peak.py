@@ -53,7 +53,7 @@ def summaries(
         here = [pair for pair in pairs if pair.label == label]
         for kind in PairKind:
             chosen = pairs_of_kind(here, kind, candidates)
-            for key in _metrics_of(chosen):
+            for key in metrics_of(chosen):
                 estimate = _estimate(by_case(chosen, key), key, level, seed)
                 found[label, key, kind] = estimate
     return found
@@ -79,7 +79,7 @@ def bands(
     found = []
     for label in labels_of(pairs):
         here = [pair for pair in pairs if pair.label == label]
-        for key in metrics if metrics is not None else _metrics_of(here):
+        for key in metrics if metrics is not None else metrics_of(here):
             if has_band(key) and all(key in pair.values for pair in here):
                 found.append(_band(label, key, here, candidates, level, seed))
     return tuple(found)
@@ -98,6 +98,11 @@ def has_band(key: str) -> bool:
 def labels_of(pairs: Iterable[PairScores]) -> tuple[str, ...]:
     """Every label once, as they come."""
     return tuple(dict.fromkeys(pair.label for pair in pairs))
+
+
+def metrics_of(pairs: Iterable[PairScores]) -> tuple[str, ...]:
+    """Every metric key once, as they come."""
+    return tuple(dict.fromkeys(key for pair in pairs for key in pair.values))
 
 
 def pairs_of_kind(
@@ -148,10 +153,6 @@ def scale_of(key: str) -> Scale:
     if key == "kappa":
         return Scale.CORRELATION
     return Scale.UNIT if metric(key).better is Better.HIGHER else Scale.POSITIVE
-
-
-def _metrics_of(pairs: Iterable[PairScores]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for pair in pairs for key in pair.values))
 
 
 def _estimate(values: Mapping[str, float], key: str, level: float, seed: int) -> Estimate:
