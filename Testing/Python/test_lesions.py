@@ -71,8 +71,6 @@ def test_touching_by_face_edge_or_corner_is_one_lesion(step: tuple[int, int, int
     mask[2, 2, 2] = True
     mask[tuple(2 + np.array(step))] = True
     assert components(mask)[1] == 1
-    for across in range(3):
-        assert components(mask, across)[1] == (2 if step[across] else 1)
 
 
 def test_a_thousand_lesions_beside_a_thousand() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgt.agreement.masks import Mask, occupied_box
-from pgt.agreement.thinning import skeleton, slice_skeletons
+from pgt.agreement.thinning import skeleton
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,17 @@ class CentrelineScores:
         return 2 * self.topology_precision * self.topology_sensitivity / total if total else 0.0
 
 
-def cl_dice(a: Mask, b: Mask, across: int | None = None) -> float:
+def cl_dice(a: Mask, b: Mask) -> float:
     """Centreline Dice of two masks of one shape; see :func:`centreline_scores`."""
-    return centreline_scores(a, b, across).cl_dice
+    return centreline_scores(a, b).cl_dice
 
 
-def centreline_scores(a: Mask, b: Mask, across: int | None = None) -> CentrelineScores:
+def centreline_scores(a: Mask, b: Mask) -> CentrelineScores:
     """Topology precision and sensitivity.
 
     Args:
         a: boolean array [i, j, k], the reference.
         b: boolean array of the same shape.
-        across: where the arrays hold single slices, the axis along which they lie behind one another: then
-            each slice is thinned on its own, and the shares are over all slices together. An array of one
-            slice is such a case by itself.
 
     Returns:
         both 1 where both masks are empty (agreement), both 0 where one is. No other skeleton is empty.
@@ -54,22 +51,20 @@ def centreline_scores(a: Mask, b: Mask, across: int | None = None) -> Centreline
     if not a.any() or not b.any():
         both = 0.0 if a.any() or b.any() else 1.0
         return CentrelineScores(both, both)
-    if across is None and 1 in a.shape:
-        across = a.shape.index(1)
     return CentrelineScores(
-        topology_precision=_share(thinned(b, across), a),
-        topology_sensitivity=_share(thinned(a, across), b),
+        topology_precision=_share(centreline(b), a),
+        topology_sensitivity=_share(centreline(a), b),
     )
 
 
-def thinned(mask: Mask, across: int | None = None) -> Mask:
-    """The skeleton, worked out only where the structure lies; arguments as in :func:`centreline_scores`."""
+def centreline(mask: Mask) -> Mask:
+    """The skeleton, worked out only where the structure lies; boolean array of the mask's shape."""
     found = np.zeros(mask.shape, dtype=bool)
     box = occupied_box(mask)
     if box is not None:
-        found[box] = skeleton(mask[box]) if across is None else slice_skeletons(mask[box], across)
+        found[box] = skeleton(mask[box])
     return found
 
 
-def _share(centreline: Mask, mask: Mask) -> float:
-    return float(np.count_nonzero(centreline & mask) / np.count_nonzero(centreline))
+def _share(line: Mask, mask: Mask) -> float:
+    return float(np.count_nonzero(line & mask) / np.count_nonzero(line))

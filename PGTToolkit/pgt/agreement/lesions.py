@@ -73,17 +73,15 @@ class _Overlaps:
     iou: NDArray[np.float64]
 
 
-def lesion_scores(a: Mask, b: Mask, across: int | None = None) -> LesionScores:
+def lesion_scores(a: Mask, b: Mask) -> LesionScores:
     """Pair the lesions of two masks and count.
 
     Args:
         a: boolean array [i, j, k], the reference.
         b: boolean array of the same shape.
-        across: where the arrays hold single slices, the axis along which they lie behind one another: lesions
-            then end with the slice.
     """
-    labels_a, count_a = components(a, across)
-    labels_b, count_b = components(b, across)
+    labels_a, count_a = components(a)
+    labels_b, count_b = components(b)
     if not count_a or not count_b:
         return LesionScores(count_a, count_b, detected=0, matched=0, matched_iou=0.0)
     overlaps = _overlaps(labels_a, labels_b)
@@ -91,24 +89,19 @@ def lesion_scores(a: Mask, b: Mask, across: int | None = None) -> LesionScores:
     return LesionScores(count_a, count_b, _most_pairs(overlaps), matched.size, float(matched.sum()))
 
 
-def components(mask: Mask, across: int | None = None) -> tuple[NDArray[np.int32], int]:
+def components(mask: Mask) -> tuple[NDArray[np.int32], int]:
     """Number the lesions from 1: voxels that touch by face, edge or corner are one.
 
     Args:
         mask: boolean array [i, j, k].
-        across: axis of single slices, as in :func:`lesion_scores`.
 
     Returns:
         array of the same shape, 0 outside, and how many there are.
     """
     from scipy import ndimage
 
-    touching = np.ones((3, 3, 3), dtype=bool)
-    if across is not None:
-        apart = np.moveaxis(touching, across, 0)
-        apart[0] = apart[2] = False
     labels = np.zeros(mask.shape, dtype=np.int32)
-    count = ndimage.label(mask, touching, output=labels) if mask.size else 0
+    count = ndimage.label(mask, np.ones((3, 3, 3)), output=labels) if mask.size else 0
     return labels, int(count)
 
 

@@ -50,14 +50,15 @@ AGREED = "1: both found it absent, which is full agreement."
 AGREED_DISTANCE = "0: both found it absent, so no boundary is out of place."
 MISSED = "0: the structure was missed by one, so nothing is shared."
 MISSED_DISTANCE = (
-    "The diagonal of the compared volume in mm, which no distance between two found structures exceeds: a "
+    "The length of the volume's diagonal in mm, which no distance between two structures in it exceeds: a "
     "missed structure counts as the worst that could be found there."
 )
 SURFACE = (
-    "The surface runs midway between voxel centres inside and outside; each 2×2×2 neighbourhood that "
-    "holds both carries its marching-cubes area in mm² as weight, and the grid's edge closes a structure "
-    "that it cuts (DeepMind surface-distance; Nikolov et al. 2021). Where only drawn slices are compared, "
-    "contours of 2×2 neighbourhoods with their length in mm, all slices together."
+    "A surface has a point in every 2×2×2 neighbourhood of voxels that holds some inside and some outside, "
+    "weighted with its marching-cubes area in mm²; beyond the volume all is outside, so that the border "
+    "closes a structure that it cuts; distances go from point to nearest point (DeepMind surface-distance). "
+    "Where only drawn slices are compared: the points of 2×2 neighbourhoods in these slices, weighted with "
+    "their length in mm, all slices together; nearest within the slice, and in another where it has none."
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -176,11 +177,11 @@ METRICS: tuple[Metric, ...] = (
         "clDice",
         "",
         Better.HIGHER,
-        "Centreline Dice (Shit et al. 2021): harmonic mean of topology precision, the share of B's "
-        "skeleton inside A, and topology sensitivity, the share of A's skeleton inside B, counted in "
-        "voxels. Skeletons are thinned on the voxel grid, in 3D in eight subfields (after Bertrand and "
-        "Aktouf 1994), in a single slice, and where only drawn slices are compared, slice by slice (Zhang "
-        "and Suen 1984). Thinning keeps every piece, so that only an empty mask has an empty skeleton.",
+        "Centreline Dice (Shit et al. 2021): harmonic mean of topology precision, the share of B's skeleton "
+        "inside A, and topology sensitivity, the share of A's skeleton inside B, in voxels. Skeletons are "
+        "thinned on the voxel grid in eight subfields (after Bertrand and Aktouf 1994), where only drawn "
+        "slices are compared each slice in its plane. Thinning keeps every piece, so that only an empty mask "
+        "has an empty skeleton.",
         AGREED,
         MISSED,
     ),
