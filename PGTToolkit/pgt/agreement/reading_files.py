@@ -23,7 +23,7 @@ from pgt.agreement.readings import DrawnSlices, Reading, Sitting
 from pgt.agreement.structures import RatedSegmentation, Segmentation, Structure
 from pgt.annotation import SliceLedger, SliceState
 from pgt.errors import InputError
-from pgt.volume import LabelMap
+from pgt.volume import LabelMap, Segment
 from pgt.volume_io import LayeredSegmentation, read_layers
 
 # Above this, finding every label's box in one pass would need a table of as many lines.
@@ -47,7 +47,7 @@ def read_segmentation(path: Path, axis: int | None = None, label: str = "") -> S
     stored = read_layers(path)
     structures = tuple(structure for layer in stored.layers for structure in _structures(layer, stored, axis))
     segmentation = Segmentation(
-        path.name, stored.layers[0].geometry, _with_own_values(structures), complete=not stored.named
+        path.name, stored.layers[0].geometry, _with_own_values(structures), complete=_is_complete(stored)
     )
     return _with_single_label(segmentation, label, path) if label else segmentation
 
@@ -114,6 +114,15 @@ def rate_files(
     return tuple(rated.values())
 
 
+def _is_complete(stored: LayeredSegmentation) -> bool:
+    """Whether a value that is not there was looked for: nobody chose the segments of a plain label map.
+
+    A label map that was only converted to NRRD lists its values as segments named after them.
+    """
+    segments = [segment for layer in stored.layers for segment in layer.segments]
+    return all(segment.name == Segment.numbered(segment.value).name for segment in segments)
+
+
 def _structures(layer: LabelMap, stored: LayeredSegmentation, axis: int | None) -> list[Structure]:
     boxes = _boxes(layer.voxels)
     found = []
@@ -128,6 +137,7 @@ def _structures(layer: LabelMap, stored: LayeredSegmentation, axis: int | None) 
                 terminology=segment.terminology,
                 mask=mask,
                 drawn=None if ledger is None else drawn_slices(ledger, mask, axis),
+                color=segment.color if stored.named else None,
             )
         )
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pgt.agreement.masks import CroppedMask
 from pgt.agreement.readings import DrawnSlices, Sitting
 from pgt.geometry import Geometry
+from pgt.volume import Color
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class Structure:
         terminology: Slicer's serialised terminology entry, empty if none.
         mask: its voxels.
         drawn: the slices that the rater drew, where a machine filled the others; None for all.
+        color: red, green and blue from 0 to 1; None where nobody chose one.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Structure:
     terminology: str
     mask: CroppedMask
     drawn: DrawnSlices | None = None
+    color: Color | None = None
 
 
 @dataclass(frozen=True, eq=False)
