@@ -59,14 +59,28 @@ def draw_directions(axes: Axes, view: View, extent: Extent) -> None:
     write_on(axes, middle, length, "white", 8, "center", "bottom")
 
 
-def draw_outline(axes: Axes, view: View, inside: NDArray[np.bool_], color: Any, **line: Any) -> None:
-    """The outline of a mask [row, column] of the whole picture; it follows the voxels and is not smoothed."""
+def draw_outline(
+    axes: Axes, view: View, inside: NDArray[np.bool_], color: Any, rim: float = 0.0, **line: Any
+) -> None:
+    """The outline of a mask [row, column] of the whole picture; it follows the voxels and is not smoothed.
+
+    Args:
+        axes: the panel.
+        view: how the picture is seen.
+        inside: the mask.
+        color: of the line.
+        rim: width of a dark rim on both sides together, for outlines on bright ground.
+        line: what else matplotlib's contour takes: ``linewidths``, ``linestyles``.
+    """
     if not inside.any():
         return
     padded = np.pad(inside, 1)
     x = (np.arange(-1, inside.shape[1] + 1) + 0.5) * view.spacing[0]
     y = (np.arange(-1, inside.shape[0] + 1) + 0.5) * view.spacing[1]
-    axes.contour(x, y, padded.astype(np.float32), levels=[0.5], colors=[color], **line)
+    drawn = axes.contour(x, y, padded.astype(np.float32), levels=[0.5], colors=[color], **line)
+    if rim:
+        width = float(np.max(drawn.get_linewidths())) + rim
+        drawn.set_path_effects([patheffects.withStroke(linewidth=width, foreground="black", alpha=0.65)])
 
 
 def png_bytes(figure: Figure, dots_per_inch: int = _DOTS_PER_INCH) -> bytes:
