@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from pgt.agreement.metrics import DEFAULT_METRICS, METRICS, Better, Metric, metric
+from pgt.agreement.masks import CroppedMask
+from pgt.agreement.metrics import DEFAULT_METRICS, METRICS, MISSED_DISTANCE, Better, Metric, metric
+from pgt.agreement.pair_measurement import MeasureOptions, measure_pair
+from pgt.agreement.readings import DrawnSlices
 from pgt.errors import InputError
+from pgt.geometry import Geometry
 
 KEYS = [
     "dice",
@@ -55,3 +60,27 @@ def test_which_metrics_depend_on_who_is_first() -> None:
 def test_an_unknown_metric_is_named_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"no metric 'jaccard'; the metrics are dice, iou"):
         metric("jaccard")
+
+
+@pytest.mark.parametrize("drawn", [None, DrawnSlices(2, (3, 5))])
+def test_what_is_said_of_empty_masks_is_what_is_measured(drawn: DrawnSlices | None) -> None:
+    geometry = Geometry((6, 7, 8), (0.5, 1, 3))
+    nothing = CroppedMask.empty(geometry.shape)
+    voxels = np.zeros(geometry.shape, dtype=bool)
+    voxels[1:4, 2:5, 2:6] = True
+    something = CroppedMask.of(voxels)
+    options = MeasureOptions(metrics=tuple(KEYS))
+    both = measure_pair(nothing, nothing, geometry, options, drawn)
+    one = measure_pair(something, nothing, geometry, options, drawn)
+    diagonal = np.linalg.norm(np.array(geometry.shape) * geometry.spacing)
+    for known in METRICS:
+        assert known.both_empty.startswith(f"{both.values[known.key]:.0f}:")
+        if known.unit == "mm":
+            assert known.one_empty == MISSED_DISTANCE
+            assert one.values[known.key] == pytest.approx(diagonal)
+        elif known.better is Better.HIGHER:
+            assert known.one_empty.startswith("0")
+            assert one.values[known.key] == 0
+    assert one.values["volume_difference_percent"] == -200
+    assert one.values["volume_difference_ml"] == pytest.approx(-one.volume_a_ml)
+    assert both.values["kappa"] == 1
