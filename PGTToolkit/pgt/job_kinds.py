@@ -80,4 +80,7 @@ class JobKind:
 
 KINDS: Mapping[str, JobKind] = {
     "propagate": JobKind("propagation", "pgt.propagation.job"),
+    "agree": JobKind("comparison", "pgt.agreement.job"),
+    "consensus": JobKind("consensus", "pgt.agreement.consensus_job"),
+    "open-cases": JobKind("case list", "pgt.agreement.case_list_job"),
 }

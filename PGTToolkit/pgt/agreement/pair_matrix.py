@@ -1,8 +1,8 @@
-"""Every sitting against every other: means over cases, for one label or all, as a page's heat map shows them."""
+"""Every sitting against every other: means over cases, for one label or all, as a heat map shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgt.agreement.metrics import Better, Metric, metric
@@ -71,6 +71,15 @@ def matrices(agreement: Agreement, keys: tuple[str, ...]) -> tuple[Matrix, ...]:
         }
         found.append(Matrix(metric(key), _mean_of(by_label), by_label))
     return tuple(found)
+
+
+def cases_of(found: Sequence[Matrix]) -> str:
+    """On how many cases the cells over all labels rest."""
+    from pgt.agreement.report_words import counted
+
+    counts = [cell.cases for matrix in found for cell in matrix.overall.values()] or [0]
+    low, high = min(counts), max(counts)
+    return counted(high, "case") if low == high else f"{low} to {counted(high, 'case')}"
 
 
 def shade(matrix: Matrix, cells: Cells, value: float) -> float:
