@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
 from pgt.agreement.metrics import Better, Metric
+from pgt.agreement.report_words import signed
 from pgt.agreement.results import Band, BandState, BlandAltman, Estimate, PairKind
 
 ROW_WIDTH = 500.0
@@ -101,12 +102,6 @@ class Lane:
 
     kind: PairKind
     points: tuple[CasePoint, ...]
-
-
-def signed(value: float, decimals: int) -> str:
-    """A number as it is printed: with a true minus, and zero without a sign."""
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def scale_row(axis: Axis) -> Markup:

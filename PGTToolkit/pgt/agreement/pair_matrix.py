@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pgt.agreement.metrics import Better, Metric, metric
 from pgt.agreement.readings import Sitting
+from pgt.agreement.report_words import counted, decimals_for
 from pgt.agreement.results import Agreement, PairScores
 
 # What a comparison read the other way round gives, where that is not the same number.
@@ -48,8 +49,6 @@ class Matrix:
     def decimals(self) -> int:
         """How many decimals the numbers deserve."""
         # What is written on a page needs the libraries that draw it; the matrices themselves do not.
-        from pgt.agreement.report_words import decimals_for
-
         return decimals_for(self.metric, *(cell.value for cell in self.overall.values()))
 
     @property
@@ -75,8 +74,6 @@ def matrices(agreement: Agreement, keys: tuple[str, ...]) -> tuple[Matrix, ...]:
 
 def cases_of(found: Sequence[Matrix]) -> str:
     """On how many cases the cells over all labels rest."""
-    from pgt.agreement.report_words import counted
-
     counts = [cell.cases for matrix in found for cell in matrix.overall.values()] or [0]
     low, high = min(counts), max(counts)
     return counted(high, "case") if low == high else f"{low} to {counted(high, 'case')}"

@@ -8,9 +8,9 @@ from typing import Any
 from markupsafe import Markup
 
 from pgt import __version__
-from pgt.agreement.charts import MARKS, signed
+from pgt.agreement.charts import MARKS
 from pgt.agreement.metrics import Better, metric
-from pgt.agreement.pair_matrix import Matrix, matrices, shade
+from pgt.agreement.pair_matrix import Matrix, cases_of, matrices, shade
 from pgt.agreement.report_panels import band_panels, strip_panels, volume_panels
 from pgt.agreement.report_style import REPORT_SCRIPT, REPORT_STYLE
 from pgt.agreement.report_tables import (
@@ -23,7 +23,7 @@ from pgt.agreement.report_tables import (
     summary_table,
 )
 from pgt.agreement.report_template import REPORT
-from pgt.agreement.report_words import answer, heading, intervals_words, what_was_compared
+from pgt.agreement.report_words import answer, heading, intervals_words, signed, what_was_compared
 from pgt.agreement.results import Agreement, PairKind
 from pgt.agreement.slice_pictures import SlicePicture
 from pgt.page_style import page_environment
@@ -62,6 +62,7 @@ def report_html(agreement: Agreement, pictures: Sequence[SlicePicture] = ()) -> 
             details=summary_table(agreement, others) if others else None,
             level=next((f"{e.level:.0%}" for e in agreement.summaries.values()), "95%"),
             matrices=found,
+            matrix_cases=cases_of(found),
             matrix_data=_matrix_data(agreement, found),
             shade=shade,
             signed=signed,

@@ -78,7 +78,10 @@ const chooser = document.getElementById("label");
 const good = (better, value) => better === "higher" ? value : better === "lower" ? -value : -Math.abs(value);
 function showLabel() {
   const label = Number(chooser.value);
-  document.getElementById("over").hidden = label !== 0;
+  const counts = matrices.flatMap(matrix => matrix.labels[label].map(entry => entry[3]));
+  const least = Math.min(...counts), most = Math.max(...counts);
+  document.getElementById("over").textContent = (least === most ? "" : `${least} to `)
+    + `${most} ${most === 1 ? "case" : "cases"}` + (label === 0 ? ", then over structures" : "");
   matrices.forEach((matrix, place) => {
     document.querySelectorAll(`[id^="m${place}-"]`).forEach(cell => {
       cell.textContent = "–"; cell.removeAttribute("style"); cell.className = "none"; cell.title = "";

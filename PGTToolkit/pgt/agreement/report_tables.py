@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgt.agreement import peak
-from pgt.agreement.charts import MARKS, signed
+from pgt.agreement.charts import MARKS
 from pgt.agreement.metrics import Metric, metric
-from pgt.agreement.report_words import estimate_words, heading, human_raters
+from pgt.agreement.report_words import estimate_words, heading, human_raters, signed
 from pgt.agreement.results import Agreement, Estimate, Occupancy, PairKind, PairScores
 
 KIND_NAMES = {
@@ -48,6 +48,7 @@ class Table:
     Args:
         metrics: the columns.
         rows: by label.
+        marks: footnote of a whole column, by metric key.
         notes: footnotes, in the order of their marks.
         some_by_policy: whether an empty-mask policy gave any number.
         some_left_out: whether some voxels were filled by a machine.
@@ -55,6 +56,7 @@ class Table:
 
     metrics: tuple[Metric, ...]
     rows: Mapping[str, tuple[Row, ...]]
+    marks: Mapping[str, str]
     notes: tuple[str, ...]
     some_by_policy: bool
     some_left_out: bool
@@ -101,59 +103,76 @@ def facts(agreement: Agreement) -> tuple[tuple[str, str], ...]:
 
 
 def recommendations(agreement: Agreement) -> tuple[tuple[str, list[tuple[str, str]]], ...]:
-    """What to look at, labels with the same advice together."""
-    advice: dict[str, list[tuple[str, str]]] = {}
+    """Each recommended metric with its reasons, and the labels that each reason is for."""
+    together: dict[str, dict[str, list[str]]] = {}
     for found in agreement.recommendations:
-        advice.setdefault(found.label, []).append((heading(metric(found.metric)), found.reason))
-    together: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for label, lines in advice.items():
-        together.setdefault(tuple(lines), []).append(label)
-    return tuple((", ".join(labels), list(lines)) for lines, labels in together.items())
+        reasons = together.setdefault(heading(metric(found.metric)), {})
+        reasons.setdefault(found.reason, []).append(found.label)
+    every = len({found.label for found in agreement.recommendations})
+    return tuple(
+        (
+            title,
+            [
+                (reason, "all structures" if len(labels) == every > 1 else ", ".join(labels))
+                for reason, labels in reasons.items()
+            ],
+        )
+        for title, reasons in together.items()
+    )
 
 
 def summary_table(agreement: Agreement, keys: tuple[str, ...]) -> Table:
+    """Means over cases with intervals; rows of one label together, a column for each metric."""
     footnotes = Footnotes()
+    common = {key: _common_note(agreement, key) for key in keys}
+    marks = {key: footnotes.mark(note) for key, note in common.items()}
     rows: dict[str, tuple[Row, ...]] = {}
     for label in agreement.labels:
         here = [pair for pair in agreement.pairs if pair.label == label]
         found = []
         for kind in PairKind:
-            estimates = [agreement.summaries.get((label, key, kind)) for key in keys]
-            if not any(estimates):
-                continue
-            counting = peak.pairs_of_kind(here, kind, agreement.candidates)
-            found.append(_row(kind, keys, estimates, counting, footnotes))
+            estimates = {
+                key: estimate
+                for key in keys
+                if (estimate := agreement.summaries.get((label, key, kind))) is not None
+            }
+            if estimates:
+                numbers = tuple(_number(key, estimates.get(key), common[key], footnotes) for key in keys)
+                counting = peak.pairs_of_kind(here, kind, agreement.candidates)
+                cases = max(estimate.cases for estimate in estimates.values())
+                found.append(_row(kind, cases, numbers, counting))
         rows[label] = tuple(found)
     flat = [row for part in rows.values() for row in part]
     return Table(
         metrics=tuple(metric(key) for key in keys),
         rows=rows,
+        marks=marks,
         notes=footnotes.notes,
         some_by_policy=any(row.by_policy != "0" for row in flat),
         some_left_out=any(row.compared != "100%" for row in flat),
     )
 
 
-def _row(
-    kind: PairKind,
-    keys: tuple[str, ...],
-    estimates: Sequence[Estimate | None],
-    pairs: Sequence[PairScores],
-    footnotes: Footnotes,
-) -> Row:
-    known = [estimate for estimate in estimates if estimate is not None]
-    numbers = tuple(
-        Number(*estimate_words(metric(key), estimate), footnotes.mark(estimate.note))
-        if estimate is not None
-        else Number("–", "")
-        for key, estimate in zip(keys, estimates, strict=True)
-    )
+def _common_note(agreement: Agreement, key: str) -> str:
+    """The note that all numbers of a column share: it is marked at the head, not at each of them."""
+    notes = {estimate.note for place, estimate in agreement.summaries.items() if place[1] == key}
+    return notes.pop() if len(notes) == 1 else ""
+
+
+def _number(key: str, estimate: Estimate | None, common: str, footnotes: Footnotes) -> Number:
+    if estimate is None:
+        return Number("–", "")
+    note = "" if estimate.note == common else estimate.note
+    return Number(*estimate_words(metric(key), estimate), footnotes.mark(note))
+
+
+def _row(kind: PairKind, cases: int, numbers: tuple[Number, ...], pairs: Sequence[PairScores]) -> Row:
     policy = sum(pair.occupancy is not Occupancy.BOTH for pair in pairs)
     share = float(np.mean([pair.compared_share for pair in pairs])) if pairs else 1.0
     return Row(
         kind=KIND_NAMES[kind],
         css=MARKS[kind],
-        cases=str(max((estimate.cases for estimate in known), default=0)),
+        cases=str(cases),
         numbers=numbers,
         by_policy=f"{policy} of {len(pairs)}" if policy else "0",
         compared="100%" if share >= 1 else "<100%" if share > 0.995 else f"{share:.0%}",

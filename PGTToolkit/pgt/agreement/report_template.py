@@ -32,7 +32,8 @@ REPORT = """\
 <div class="wide"><table class="summary">
 <thead><tr><th>Structure</th><th>Agreement</th><th class="number">Cases</th>
 {% for metric in table.metrics %}
-<th class="number">{{ heading(metric) }} <span class="arrow">{{ arrow[metric.better] }}</span></th>
+<th class="number">{{ heading(metric) }}{% if table.marks[metric.key] %}<sup>{{ table.marks[metric.key] }}</sup>{% endif %}
+<span class="arrow">{{ arrow[metric.better] }}</span></th>
 {% endfor %}
 {% if table.some_by_policy %}<th class="number">Empty masks</th>{% endif %}
 {% if table.some_left_out %}<th class="number">Voxels compared</th>{% endif %}
@@ -117,7 +118,7 @@ learns from the labels; inside it gains may be noise; beyond it the model fits t
 raters share, and a rater’s own habits, make both bounds look better than they are.</p>
 <p class="key"><span>{{ mark("inter") }}lower bound, different raters</span>
 <span>{{ mark("intra") }}upper bound, same rater again</span>
-<span>{{ mark("candidate") }}candidate</span><span><i class="band"></i>band</span>
+{% if agreement.candidates %}<span>{{ mark("candidate") }}candidate</span>{% endif %}<span><i class="band"></i>band</span>
 <span>lines: {{ level }} intervals</span></p>
 <div class="panels">
 {{ tabs("bands", bands) }}
@@ -149,11 +150,12 @@ raters share, and a rater’s own habits, make both bounds look better than they
 <p class="soft">After Metrics Reloaded (Maier-Hein, Reinke et al. 2024), from what was measured or answered about
 each structure.</p>
 <table class="choice">
-{% for labels, lines in recommendations %}
+<tr><th>Metric</th><th>Why</th><th>For</th></tr>
+{% for title, lines in recommendations %}
 <tbody>
-{% for title, reason in lines %}
-<tr>{% if loop.first %}<th rowspan="{{ lines|length }}">{{ labels }}</th>{% endif %}
-<td><b>{{ title }}</b></td><td>{{ reason }}</td></tr>
+{% for reason, labels in lines %}
+<tr>{% if loop.first %}<th rowspan="{{ lines|length }}">{{ title }}</th>{% endif %}
+<td>{{ reason }}</td><td>{{ labels }}</td></tr>
 {% endfor %}
 </tbody>
 {% endfor %}
@@ -195,7 +197,7 @@ an arrowhead at the edge.</p>
 <h2>Every rater against every other</h2>
 <p class="choose">Structure: <select id="label" aria-label="Structure"><option value="0">all structures, mean</option>
 {% for label in agreement.labels %}<option value="{{ loop.index }}">{{ label }}</option>{% endfor %}</select></p>
-<p class="soft">Means over cases<span id="over">, then over structures</span>. The darker, the better: within each
+<p class="soft">Means over <span id="over">{{ matrix_cases }}, then over structures</span>. The darker, the better: within each
 matrix from the worst to the best of its cells.</p>
 <div class="matrices" style="--matrix: {{ 170 + 58 * agreement.sittings|length }}px">
 {% for matrix in matrices %}

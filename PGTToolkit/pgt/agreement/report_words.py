@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pgt.agreement.bootstrap import FEWEST_FOR_BOOTSTRAP, FEWEST_FOR_INTERVAL, RESAMPLES
-from pgt.agreement.charts import signed
 from pgt.agreement.metrics import Metric, metric
 from pgt.agreement.results import Agreement, BandState, Estimate, PairKind
 
@@ -26,6 +25,12 @@ _NO_BAND = {
     BandState.UNCERTAIN: "these cases do not tell its two bounds apart",
     BandState.TOO_FEW_CASES: "there are too few cases",
 }
+
+
+def signed(value: float, decimals: int) -> str:
+    """A number as it is printed: with a true minus, and zero without a sign."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def heading(described: Metric) -> str:
