@@ -31,7 +31,7 @@ def write_labels(path: Path, masks: Mapping[int, np.ndarray], geometry: Geometry
     voxels = np.zeros(geometry.shape, np.uint8)
     for value, mask in masks.items():
         voxels[mask] = value
-    write_label_map(LabelMap.from_voxels(voxels, geometry), path)
+    write_label_map(LabelMap.from_voxels(voxels, geometry), path, overwrite=True)
     return path
 
 

@@ -14,9 +14,10 @@
                       is "inter-rater", "intra-rater" or "against the reference"; occupancy is "both",
                       "one empty" or "both empty"
     summary           [{label, metric, kind, value, ci95, cases, note}]: means over cases
-    overall           {fleiss_kappa, krippendorff_alpha, icc, note, labels}: numbers, each the mean of the
-                      labels'; labels by name: {raters, fleiss_kappa, krippendorff_alpha, icc, icc_form,
-                      region}, each statistic {value, ci95, cases, note}
+    overall           {fleiss_kappa, krippendorff_alpha, icc, note, labels}: numbers about the study, from
+                      those of the labels as note says (pgt.agreement.overall); labels by name: {raters,
+                      fleiss_kappa, krippendorff_alpha, icc, icc_form, region}, where each statistic is
+                      {value, ci95, cases, note}
     peak              [{label, metric, lower, upper, state, note, placements}] where a rater drew twice, else
                       empty; lower and upper are {value, ci95, cases, note}; state is "band" where there is
                       one; placements [{name, similarity, below, inside, beyond, verdict}]
@@ -38,10 +39,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pgt.agreement.metrics import metric
+from pgt.agreement.overall import overall
 from pgt.agreement.readings import Sitting
 from pgt.agreement.results import (
     Agreement,
@@ -51,7 +53,6 @@ from pgt.agreement.results import (
     Missing,
     PairKind,
     PairScores,
-    Reliability,
     WorstSlice,
 )
 from pgt.annotation import AXIS_NAMES
@@ -79,7 +80,7 @@ def report_json(agreement: Agreement) -> str:
         "metrics": _metrics(agreement),
         "pairs": [pair_entries(pair) for pair in agreement.pairs],
         "summary": _summary(agreement),
-        "overall": _overall(agreement.reliabilities),
+        "overall": _overall(agreement),
         "peak": _peak(agreement),
         "outliers": [vars(one) for one in agreement.outliers],
         "bland_altman": [_bland_altman(one) for one in agreement.bland_altman],
@@ -157,34 +158,21 @@ def _summary(agreement: Agreement) -> list[dict[str, Any]]:
     ]
 
 
-def _overall(reliabilities: Sequence[Reliability]) -> dict[str, Any]:
-    statistics = ("fleiss_kappa", "krippendorff_alpha", "icc")
+def _overall(agreement: Agreement) -> dict[str, Any]:
     return {
-        **{name: _mean([getattr(one, name) for one in reliabilities]) for name in statistics},
-        "note": _overall_note(reliabilities),
+        **vars(overall(agreement)),
         "labels": {
             one.label: {
                 "raters": one.raters,
-                **{name: _estimate(getattr(one, name)) for name in statistics},
+                "fleiss_kappa": _estimate(one.fleiss_kappa),
+                "krippendorff_alpha": _estimate(one.krippendorff_alpha),
+                "icc": _estimate(one.icc),
                 "icc_form": one.icc_form,
                 "region": one.region,
             }
-            for one in reliabilities
+            for one in agreement.reliabilities
         },
     }
-
-
-def _overall_note(reliabilities: Sequence[Reliability]) -> str:
-    if not reliabilities:
-        return "No structure was read by two raters."
-    if len(reliabilities) == 1:
-        return f"Of {reliabilities[0].label}."
-    return "Means of the labels' numbers, each label counting once; labels without the number are left out."
-
-
-def _mean(estimates: Sequence[Estimate]) -> float | None:
-    values = [estimate.value for estimate in estimates if estimate.value is not None]
-    return sum(values) / len(values) if values else None
 
 
 def _peak(agreement: Agreement) -> list[dict[str, Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pgt.agreement import study_checks
 from pgt.agreement.bland_altman import bland_altman
 from pgt.agreement.disagreement import worst_slices
 from pgt.agreement.expert_ratings import ExpertRating, correlations
-from pgt.agreement.metric_choice import recommendations
+from pgt.agreement.metric_choice import Answers, recommendations
 from pgt.agreement.metrics import DEFAULT_METRICS
 from pgt.agreement.outliers import find_outliers
 from pgt.agreement.pair_measurement import MeasureOptions, measure_pairs, without_common_slice
@@ -38,6 +38,7 @@ class StudyOptions:
         seed: of the bootstrap.
         ratings: what experts think of the reference's readings, or of the raters'.
         axis: of the slices in dispute, 0 to 2; None for the one that was drawn across.
+        answers: what a person says of a structure, by label; the rest is measured.
         anonymous: a rater's name means another person from case to case, as where readers are numbered.
     """
 
@@ -48,6 +49,7 @@ class StudyOptions:
     seed: int = 0
     ratings: tuple[ExpertRating, ...] = ()
     axis: int | None = None
+    answers: Mapping[str, Answers] = field(default_factory=dict)
     anonymous: bool = False
 
 
@@ -115,7 +117,7 @@ def study(
         outliers=apart.outliers,
         bland_altman=bland_altman(pairs, options.candidates),
         correlations=correlations(pairs, options.ratings, options.candidates),
-        recommendations=recommendations(drawn, labels),
+        recommendations=recommendations(drawn, labels, pairs, options.answers),
         worst_slices=worst,
         missing=missing,
         messages=messages_of(

@@ -39,6 +39,8 @@ def check_roles(sittings: Sequence[Sitting], reference: str | None, candidates: 
             a candidate has no reading, or one is both; or no rater is left.
     """
     raters = {sitting.rater for sitting in sittings}
+    if not raters:
+        raise InputError("There is no reading to compare.")
     if reference is not None and reference not in raters:
         raise InputError(f"There is no reading of the reference {reference}.")
     for name in candidates:
