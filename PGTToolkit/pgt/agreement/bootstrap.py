@@ -5,7 +5,8 @@ bootstrap intervals are too short. The intervals here are studentised (bootstrap
 chapter 12) on a scale on which the numbers have no ends: the logit for scores from 0 to 1, the logarithm for
 distances, Fisher's z for correlations. They never leave the range of the metric. With fewer than
 :data:`FEWEST_FOR_BOOTSTRAP` cases, where a bootstrap has few distinct resamples and its intervals grow wild,
-Student's t is used on the same scale.
+Student's t is used on the same scale, and with more cases no interval reaches further than 1.5 times or less
+far than 0.6 times Student's: a single odd case would otherwise stretch it to the end of the range.
 
 No interval over cases can tell of what no case shows: with one failure (Dice 0) in twenty cases and ten cases
 drawn, every second study sees no failure, and its interval lies above the true mean. Nor do they speak of
@@ -35,6 +36,9 @@ FEWEST_FOR_INTERVAL = 3
 FEWEST_FOR_BOOTSTRAP = 6
 MOST_FOR_JACKKNIFE = 150
 """Beyond this many cases Student's t does as well, and the jackknife within the bootstrap takes long."""
+
+REACH_LIMITS = (0.6, 1.5)
+"""Shortest and longest reach of an interval to each side, in times Student's; see :func:`_interval`."""
 
 _BLOCK = 2_000_000
 _ROUNDING = 1e-9
@@ -262,11 +266,12 @@ def _jackknife_error(counts: Numbers, statistic: Statistic) -> Numbers:
 
 
 def _pivots(values: Numbers, errors: Numbers, centre: float, error: float) -> Numbers:
-    """Studentised distances of resampled values from the estimate, where the resample has a spread."""
+    """Studentised distances of resampled values from the estimate; infinite for resamples without spread."""
+    values, errors = values[~np.isnan(values)], errors[~np.isnan(values)]
+    spread = np.isfinite(values) & np.isfinite(errors) & (errors > _ROUNDING * error)
     with np.errstate(divide="ignore", invalid="ignore"):
-        pivots = (values - centre) / errors
-    usable = np.isfinite(values) & np.isfinite(errors) & (errors > _ROUNDING * error)
-    return pivots[usable]
+        off = np.where(np.abs(values - centre) > _ROUNDING * error, np.sign(values - centre) * np.inf, 0.0)
+        return np.where(spread, (values - centre) / errors, off)
 
 
 def _interval(
@@ -278,6 +283,8 @@ def _interval(
     scale: Scale,
 ) -> tuple[float, float]:
     """Both ends. ``resampled`` gives the statistic and its standard error on bootstrap samples."""
+    from scipy.stats import t
+
     at = np.array([value])
     if not np.isfinite(scale.link(at)[0]) or not np.isfinite(scale.slope(at)[0]):
         low, high = _interval(value, error, cases, resampled, level, Scale.UNBOUNDED)
@@ -285,17 +292,15 @@ def _interval(
     linked = float(scale.link(at)[0])
     linked_error = float(error * scale.slope(at)[0])
     tail = (1 - level) / 2
-    pivots = np.empty(0)
+    reach = float(t.ppf(1 - tail, cases - 1))
+    above, below = reach, reach
     if cases >= FEWEST_FOR_BOOTSTRAP:
         values, errors = resampled()
-        pivots = _pivots(scale.link(values), errors * scale.slope(values), linked, linked_error)
-    if pivots.size >= 250:
-        high_pivot, low_pivot = np.quantile(pivots, [1 - tail, tail])
-    else:
-        from scipy.stats import t
-
-        high_pivot = t.ppf(1 - tail, cases - 1)
-        low_pivot = -high_pivot
-    ends = scale.inverse(linked - linked_error * np.array([high_pivot, low_pivot]))
-    # The bootstrap of a skewed sample may put both ends on one side of the estimate.
+        with np.errstate(invalid="ignore"):
+            pivots = _pivots(scale.link(values), errors * scale.slope(values), linked, linked_error)
+        if pivots.size >= RESAMPLES // 2:
+            # One odd case among many alike leaves resamples without spread, whose pivots have no bounds.
+            quantiles = np.quantile(pivots, [1 - tail, tail], method="nearest")
+            above, below = np.clip([quantiles[0], -quantiles[1]], *(np.array(REACH_LIMITS) * reach))
+    ends = scale.inverse(linked + linked_error * np.array([-above, below]))
     return float(min(ends[0], value)), float(max(ends[1], value))

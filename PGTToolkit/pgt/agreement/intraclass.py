@@ -51,9 +51,11 @@ def icc_of(volumes: Numbers, same_raters: bool | None = None, level: float = 0.9
     notes = []
     if cases < len(volumes):
         notes.append(f"{len(volumes) - cases} of {len(volumes)} cases lack a rater and are left out.")
-    if icc.lower == icc.upper:
+    if icc.lower is None:
+        notes.append("No interval: the volumes vary too little between cases.")
+    elif icc.lower == icc.upper:
         notes.append("The raters' volumes are the same in every case; the interval has no width.")
-    if cases < FEWEST_FOR_INTERVAL:
+    if cases < FEWEST_FOR_INTERVAL and icc.lower is not None:
         notes.append(f"No interval: {cases} cases are too few.")
         icc = IntraclassCorrelation(icc.value, None, None)
     return Estimate(icc.value, icc.lower, icc.upper, cases, level, " ".join(notes)), form
@@ -89,20 +91,23 @@ def two_way(volumes: Numbers, level: float = 0.95) -> IntraclassCorrelation | No
     value = (between - error) / total
     if 1 - value <= _ROUNDING:
         return IntraclassCorrelation(1.0, 1.0, 1.0)
-    a = raters * value / (cases * (1 - value))
-    b = 1 + raters * value * (cases - 1) / (cases * (1 - value))
-    mixed = a * of_raters + b * error
-    freedom = mixed**2 / (
-        (a * of_raters) ** 2 / (raters - 1) + (b * error) ** 2 / ((cases - 1) * (raters - 1))
-    )
     tail = (1 - level) / 2
+    weight = raters * value / (cases * (1 - value))
+    parts = weight * of_raters, (1 + weight * (cases - 1)) * error
+    squares = parts[0] ** 2 / (raters - 1) + parts[1] ** 2 / ((cases - 1) * (raters - 1))
+    if squares <= 0 or sum(parts) <= 0:
+        return IntraclassCorrelation(value, None, None)
+    freedom = sum(parts) ** 2 / squares
     low, high = f.ppf(1 - tail, cases - 1, freedom), f.ppf(1 - tail, freedom, cases - 1)
     noise = raters * of_raters + (raters * cases - raters - cases) * error
-    return IntraclassCorrelation(
-        value,
-        float(cases * (between - low * error) / (low * noise + cases * between)),
-        float(cases * (high * between - error) / (noise + cases * high * between)),
+    # Divided through by the quantiles, which are infinite where hardly a degree of freedom is left.
+    ends = (
+        cases * (between / low - error) / (noise + cases * between / low),
+        cases * (between - error / high) / (noise / high + cases * between),
     )
+    if not np.isfinite(ends).all():
+        return IntraclassCorrelation(value, None, None)
+    return IntraclassCorrelation(value, float(np.clip(ends[0], -1, value)), float(np.clip(ends[1], value, 1)))
 
 
 def one_way(volumes: Numbers, level: float = 0.95) -> IntraclassCorrelation | None:

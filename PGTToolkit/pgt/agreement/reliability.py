@@ -209,7 +209,9 @@ def _over_cases(
     """The coefficient of all cases' voxels together."""
     counted = np.array([table for table in tables if table[2 * (raters + 1) :].any()])
     if len(counted) == 0:
-        return Estimate(None, level=level, note="No voxel was read by two raters.")
+        return Estimate(
+            None, level=level, note="No voxel was read by two raters, or all found the structure absent."
+        )
     readers, found = np.indices((raters + 1, raters + 1)).reshape(2, -1)
     ratings = np.stack([np.maximum(readers - found, 0), found], axis=1).astype(np.float64)
 
