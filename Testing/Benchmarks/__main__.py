@@ -7,10 +7,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from . import accuracy, calibration, cost, next_slice
+from . import accuracy, agreement_speed, band_coverage, calibration, cost, next_slice, real_raters
 
 OUTPUT = Path(__file__).resolve().parents[2] / "bench" / "bench.json"
-BENCHMARKS = ("accuracy", "cost", "next-slice", "calibration")
+BENCHMARKS = ("accuracy", "cost", "next-slice", "calibration", "agreement-speed", "band-coverage", "real-raters")
 
 
 def main() -> None:
@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="JSON file for all figures")
     accuracy.add_options(parser)
     cost.add_options(parser)
+    agreement_speed.add_options(parser)
     options = parser.parse_args()
     unknown = set(options.benchmarks) - set(BENCHMARKS)
     if unknown:
@@ -41,6 +42,20 @@ def main() -> None:
     if "calibration" in options.benchmarks:
         calibration.run(volumes=40)
         calibration.run_on_real(options.data)
+    if "band-coverage" in options.benchmarks:
+        bounds, intervals = band_coverage.run()
+        figures["band_coverage"] = {
+            "bounds": [asdict(entry) for entry in bounds],
+            "intervals": [asdict(entry) for entry in intervals],
+        }
+    if "agreement-speed" in options.benchmarks:
+        comparisons = agreement_speed.run(options)
+        agreement_speed.print_table(comparisons)
+        figures["agreement_speed"] = [asdict(entry) for entry in comparisons]
+    if "real-raters" in options.benchmarks:
+        raters = real_raters.run(options)
+        real_raters.print_tables(raters)
+        figures["real_raters"] = asdict(raters)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> list[Cost]:
         runs = tuple((int(s), int(n)) for s, n in (pair.split("x") for pair in options.runs.split(",")))
     costs = []
     for slices, segments in runs:
-        outcome = _in_child("cost_run", str(slices), str(segments), options.method, options.device)
+        outcome = in_child("cost_run", str(slices), str(segments), options.method, options.device)
         if outcome is not None:
             costs.append(Cost(**outcome))
     return costs
@@ -92,7 +92,7 @@ def import_seconds() -> dict[str, float]:
     names = ["pgt", *sorted(path.stem for path in MODULES.glob("PGT*.py"))]
     seconds = {}
     for name in names:
-        outcome = _in_child("import_run", name)
+        outcome = in_child("import_run", name)
         if outcome is not None:
             seconds[name] = float(outcome["seconds"])
     return seconds
@@ -130,7 +130,7 @@ def _verdict(cost: Cost) -> str:
     return f"{budget}: {'met' if within_time and within_memory else 'MISSED'}"
 
 
-def _in_child(module: str, *arguments: str) -> dict[str, Any] | None:
+def in_child(module: str, *arguments: str) -> dict[str, Any] | None:
     """What a module of this package prints as its last line, a JSON object; None, told of, where it fails."""
     search_path = [str(MODULES), *(path or os.getcwd() for path in sys.path)]
     completed = subprocess.run(

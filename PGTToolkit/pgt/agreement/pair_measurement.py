@@ -6,25 +6,23 @@ both drew; what a machine filled in between says nothing about a rater.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import combinations
 from threading import Lock
 
 import numpy as np
 
+from pgt.agreement.all_cores import on_all_cores
 from pgt.agreement.masks import CroppedMask, Mask, common_box
 from pgt.agreement.metrics import DEFAULT_METRICS, metric
 from pgt.agreement.overlap import VoxelCounts, count_voxels, on_slices, overlap_values
 from pgt.agreement.readings import DrawnSlices, Reading
 from pgt.agreement.results import Occupancy, PairKind, PairScores
 from pgt.agreement.surface import SURFACE_METRICS, Surface, surface_values
-from pgt.errors import Cancelled, InputError
+from pgt.errors import InputError
 from pgt.geometry import Geometry
-
-_CANCEL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def measure_pairs(
     """
     comparisons = [each for each in comparisons_of(readings, reference) if _has_slices(each)]
     surfaces = _SharedSurfaces(comparisons)
-    return _on_all_cores(comparisons, lambda each: _score(each, options, surfaces), progress, cancelled)
+    return on_all_cores(lambda each: _score(each, options, surfaces), comparisons, progress, cancelled)
 
 
 def comparisons_of(readings: Sequence[Reading], reference: str | None = None) -> tuple[Comparison, ...]:
@@ -145,6 +143,7 @@ def comparisons_of(readings: Sequence[Reading], reference: str | None = None) ->
     found = []
     for case in dict.fromkeys(reading.case for reading in readings):
         mine = [reading for reading in readings if reading.case == case]
+        _check_grids(mine)
         for label in dict.fromkeys(label for reading in mine for label in reading.masks):
             having = [reading for reading in mine if label in reading.masks]
             # Stable, so that only the reference moves.
@@ -174,6 +173,16 @@ def _comparison(a: Reading, b: Reading, label: str, reference: str | None) -> Co
     return Comparison(a, b, label, kind, mine or other)
 
 
+def _check_grids(readings: Sequence[Reading]) -> None:
+    for reading in readings[1:]:
+        difference = reading.geometry.difference(readings[0].geometry)
+        if difference is not None:
+            raise InputError(
+                f"{reading.sitting} and {readings[0].sitting} do not share a grid in {reading.case}: "
+                f"{difference}."
+            )
+
+
 def _has_slices(comparison: Comparison) -> bool:
     return comparison.drawn is None or bool(comparison.drawn.indices)
 
@@ -183,7 +192,7 @@ def _score(comparison: Comparison, options: MeasureOptions, surfaces: _SharedSur
     try:
         _check(a.masks[label], b.masks[label], a.geometry, comparison.drawn)
     except InputError as error:
-        raise InputError(f"{a.sitting} and {b.sitting} in {a.case}: {error}") from None
+        raise InputError(f"{label} of {a.sitting} and {b.sitting} in {a.case}: {error}") from None
     measured = _measure(
         a.masks[label],
         b.masks[label],
@@ -340,35 +349,3 @@ def _keys(comparison: Comparison) -> tuple[Hashable, Hashable]:
     return tuple(  # type: ignore[return-value]
         (id(reading), comparison.label, comparison.drawn) for reading in (comparison.a, comparison.b)
     )
-
-
-def _on_all_cores(
-    comparisons: Sequence[Comparison],
-    score: Callable[[Comparison], PairScores],
-    progress: Callable[[int, int], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> tuple[PairScores, ...]:
-    """Score comparisons in threads (the heavy steps leave Python's lock), a few ahead of the oldest."""
-    scores: dict[int, PairScores] = {}
-    waiting: Iterator[tuple[int, Comparison]] = iter(enumerate(comparisons))
-    running: dict[Future[PairScores], int] = {}
-    cores = _cores()
-    with ThreadPoolExecutor(cores) as pool:
-        while len(scores) < len(comparisons):
-            if cancelled is not None and cancelled():
-                raise Cancelled
-            while len(running) < cores and (following := next(waiting, None)) is not None:
-                running[pool.submit(score, following[1])] = following[0]
-            done, _ = wait(running, timeout=_CANCEL_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                scores[running.pop(future)] = future.result()
-            if done and progress is not None:
-                progress(len(scores), len(comparisons))
-    return tuple(scores[n] for n in range(len(comparisons)))
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

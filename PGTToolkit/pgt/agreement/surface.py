@@ -222,7 +222,8 @@ def _contained(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np
 def _tree(positions: NDArray[np.float64]) -> Any:
     from scipy.spatial import cKDTree
 
-    return cKDTree(positions, balanced_tree=False, compact_nodes=False)
+    # Measured on organs: built fastest, as fast for near surfaces, several times faster for far ones.
+    return cKDTree(positions, leafsize=32, balanced_tree=False, compact_nodes=False)
 
 
 def _percentile(distances: NDArray[np.float64], sizes: NDArray[np.float64], percent: float) -> float:

@@ -23,7 +23,7 @@ Corner = tuple[int, int, int]
 Polygon = tuple[Corner, ...]
 
 # Corners of a cube are 0 or 1 along i, j, k. Vertices count in half edges: (1, 0, 0) is the middle of the
-# edge from corner (0, 0, 0) to corner (1, 0, 0). A polygon is cut into a fan of triangles at its first vertex.
+# edge from corner (0, 0, 0) to corner (1, 0, 0). A polygon is cut into the fan at its first point.
 _EDGE: tuple[Polygon, ...] = (((1, 0, 0), (0, 1, 0), (0, 1, 2), (1, 0, 2)),)
 _FAR_EDGE: tuple[Polygon, ...] = (((1, 2, 0), (2, 1, 0), (2, 1, 2), (1, 2, 2)),)
 _ELBOW: tuple[Polygon, ...] = (((2, 0, 1), (0, 0, 1), (0, 2, 1), (1, 2, 0), (2, 1, 0)),)
