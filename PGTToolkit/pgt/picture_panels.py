@@ -79,7 +79,7 @@ def draw_outline(
     y = (np.arange(-1, inside.shape[0] + 1) + 0.5) * view.spacing[1]
     drawn = axes.contour(x, y, padded.astype(np.float32), levels=[0.5], colors=[color], **line)
     if rim:
-        width = float(np.max(drawn.get_linewidths())) + rim
+        width = float(line.get("linewidths", 1.5)) + rim
         drawn.set_path_effects([patheffects.withStroke(linewidth=width, foreground="black", alpha=0.65)])
 
 

@@ -15,7 +15,7 @@ from pgt.volume import Volume
 
 @dataclass(frozen=True)
 class Habit:
-    """How a rater draws: radii times ``size``, moved by ``shift_mm`` along i, both blurred by ``error_mm``."""
+    """How a rater draws: radii times ``size``, moved by ``shift_mm`` along i, both off by ``error_mm``."""
 
     name: str
     size: float = 1.0

@@ -1,7 +1,7 @@
 """Charts of an agreement report as inline SVG: a strip of cases, a band, volumes against each other.
 
-Kinds of comparison differ in shape as well as in colour, so that a page printed in black and white still tells
-them apart. Where a metric has a better end, that end is on the right, in every chart.
+Kinds of comparison differ in shape as well as in colour, so that a page printed in black and white still
+tells them apart. Where a metric has a better end, that end is on the right, in every chart.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class Lane:
 def scale_row(axis: Axis) -> Markup:
     """The numbers along the scale, and which way is better."""
     shapes = [
-        f'<text class="{_tick_class(axis, tick)}" x="{axis.x(tick):.1f}" y="12">{_tick_text(tick, axis)}</text>'
+        f'<text class="{_tick_class(axis, tick)}" x="{axis.x(tick):.1f}" y="12">'
+        f"{_tick_text(tick, axis)}</text>"
         for tick in axis.ticks
     ]
     shapes.append(f'<text class="level better" x="{axis.right:.1f}" y="26">better →</text>')

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pgt import __version__
 from pgt.agreement.charts import MARKS
-from pgt.agreement.metrics import Better, metric
+from pgt.agreement.metrics import SURFACE, Better, metric
 from pgt.agreement.pair_matrix import Matrix, cases_of, matrices, shade
 from pgt.agreement.report_panels import band_panels, strip_panels, volume_panels
 from pgt.agreement.report_style import REPORT_SCRIPT, REPORT_STYLE
@@ -23,13 +23,15 @@ from pgt.agreement.report_tables import (
     summary_table,
 )
 from pgt.agreement.report_template import REPORT
-from pgt.agreement.report_words import answer, heading, intervals_words, signed, what_was_compared
+from pgt.agreement.report_words import answer, heading, intervals_words, listed, signed, what_was_compared
 from pgt.agreement.results import Agreement, PairKind
 from pgt.agreement.slice_pictures import SlicePicture
 from pgt.page_style import page_environment
 
 MAIN_METRICS = ("dice", "nsd", "hd95_mm", "assd_mm", "volume_difference_ml")
 """The columns of the first table, where they were asked for; the others follow in a second one."""
+
+_MOST_MESSAGES = 8
 
 
 def report_html(agreement: Agreement, pictures: Sequence[SlicePicture] = ()) -> str:
@@ -75,9 +77,18 @@ def report_html(agreement: Agreement, pictures: Sequence[SlicePicture] = ()) -> 
             correlations=correlation_table(agreement),
             missing=missing_rows(agreement),
             intervals=intervals_words(),
+            surface=SURFACE,
+            on_surfaces=_on_surfaces(asked),
+            most_messages=_MOST_MESSAGES,
             definitions=tuple(metric(key) for key in asked),
         )
     )
+
+
+def _on_surfaces(keys: Sequence[str]) -> str:
+    """The metrics that are measured on surfaces, in words."""
+    names = [metric(key).title for key in keys if SURFACE in metric(key).definition]
+    return listed(names, len(names)) if names else ""
 
 
 def _has(agreement: Agreement, kind: PairKind) -> bool:

@@ -86,7 +86,7 @@ def strip_panels(agreement: Agreement, keys: tuple[str, ...]) -> tuple[MetricPan
 
 
 def _ordinary(described: Metric, points: Sequence[CasePoint]) -> Sequence[float]:
-    """The numbers that set a scale. Of those without an upper end, none by a policy and none far beyond all."""
+    """The numbers that set a scale. Without an upper end: none by a policy, none far beyond the others."""
     values = [point.value for point in points]
     if not described.unit:
         return values

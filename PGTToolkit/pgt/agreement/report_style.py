@@ -21,16 +21,20 @@ td.number, th.number { padding: 4px 0 4px 16px; white-space: nowrap; }
 td.number b { font-weight: 600; }
 .interval { display: block; color: var(--soft); font-size: 12.5px; line-height: 1.25; }
 th .arrow, .arrow { color: var(--soft); font-weight: 400; } sup { color: var(--soft); font-size: 10.5px; }
+.message { max-width: 62em; box-sizing: border-box; } .message ul { margin: 0; }
+.message details { margin: 4px 0 0; }
 .notes { font-size: 13px; color: var(--soft); list-style: lower-alpha; margin: 6px 0; }
 .plain { font-size: 13.5px; color: var(--soft); margin: 8px 0; } .plain b { color: var(--ink); }
 details { margin: 12px 0; } summary { cursor: pointer; padding: 4px 0; }
 .key { font-size: 14px; margin: 6px 0; max-width: none; } .key svg { vertical-align: -1px; }
 svg.key-mark { width: 12px; height: 12px; margin-right: 6px; flex: none; vertical-align: -1px; }
 i.band { background: var(--band); outline: 1px solid #5d8a64; } i.box { background: #dfe6ec; }
-.inter { fill: var(--accent); stroke: var(--accent); } .intra { fill: #fff; stroke: var(--intra); stroke-width: 1.6; }
+.inter { fill: var(--accent); stroke: var(--accent); } .intra { fill: #fff; stroke: var(--intra);
+  stroke-width: 1.6; }
 .reference { fill: #fff; stroke: var(--reference); stroke-width: 1.6; }
 .candidate { fill: var(--candidate); stroke: var(--candidate); }
-.whisker { fill: none; stroke-width: 1.8; } .policy { fill: none; stroke-width: 1.6; } .beyond { stroke: none; }
+.whisker { fill: none; stroke-width: 1.8; } .policy { fill: none; stroke-width: 1.6; }
+.beyond { stroke: none; }
 .beyond.intra { fill: var(--intra); } .beyond.reference { fill: var(--reference); }
 path.inter:not(.mark):not(.whisker):not(.policy) { fill-opacity: 0.6; }
 svg rect.band { fill: var(--band); stroke: #5d8a64; stroke-width: 0.8; }
@@ -38,9 +42,11 @@ svg .box { fill: #dfe6ec; } svg .median { stroke: var(--ink); stroke-width: 1.6;
 svg .bias { stroke: var(--ink); stroke-width: 1.5; } svg .bias-interval { fill: #bcd5e2; }
 svg .limit { stroke: var(--ink); stroke-dasharray: 6 4; } svg .limit-interval { fill: #edf1f4; }
 svg .case { fill: var(--accent); fill-opacity: 0.75; stroke: #fff; stroke-width: 0.6; }
-svg .better { fill: var(--ink); } svg .first { text-anchor: start; } path:hover, circle:hover { stroke: #000; }
+svg .better { fill: var(--ink); } svg .first { text-anchor: start; } path:hover,
+circle:hover { stroke: #000; }
 .panels > input { position: absolute; opacity: 0; pointer-events: none; }
-.panels > label { display: inline-block; padding: 3px 11px; margin: 0 4px 6px 0; border: 1px solid var(--line);
+.panels > label { display: inline-block; padding: 3px 11px; margin: 0 4px 6px 0;
+  border: 1px solid var(--line);
   border-radius: 14px; cursor: pointer; font-size: 13.5px; }
 .panels > input:checked + label { background: var(--accent); border-color: var(--accent); color: #fff; }
 .panels > input:focus-visible + label { outline: 2px solid var(--drawn); }
@@ -50,23 +56,28 @@ svg .better { fill: var(--ink); } svg .first { text-anchor: start; } path:hover,
 .chart td, .chart tbody th { padding-top: 1px; padding-bottom: 1px; vertical-align: middle; }
 .chart td.beside { padding-top: 4px; padding-bottom: 4px; } th.number { white-space: normal; }
 .chart .plot { width: 560px; padding: 0 14px 0 0; } .chart svg { display: block; }
-.beside { font-size: 13px; line-height: 1.35; } .beside div { display: flex; flex-wrap: wrap; align-items: center; }
+.beside { font-size: 13px; line-height: 1.35; } .beside div { display: flex; flex-wrap: wrap;
+  align-items: center; }
 .beside svg { display: inline-block; } .beside .count { min-width: 2.4em; color: var(--soft); }
 .chart tr { break-inside: avoid; } .state { font-weight: 600; } .beside .number { padding: 0; }
 .matrices { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(var(--matrix), 100%), 1fr));
   gap: 6px 28px; }
-.matrix { margin: 6px 0; break-inside: avoid; } .matrix figcaption { margin: 0 0 5px; } figcaption b { color: var(--ink); }
+.matrix { margin: 6px 0; break-inside: avoid; } .matrix figcaption { margin: 0 0 5px; }
+figcaption b { color: var(--ink); }
 .matrix table { font-size: 13px; font-variant-numeric: tabular-nums; }
 .matrix th { padding: 2px 8px 2px 0; border: 0; font-weight: 400; white-space: nowrap; max-width: 150px;
-  overflow: hidden; text-overflow: ellipsis; vertical-align: middle; } .matrix th i { color: var(--soft); font-style: normal; }
+  overflow: hidden; text-overflow: ellipsis; vertical-align: middle; } .matrix th i { color: var(--soft);
+  font-style: normal; }
 .matrix tr:first-child th { text-align: center; vertical-align: bottom; padding: 2px 4px; }
 .matrix td { border: 1px solid #fff; padding: 5px 8px; text-align: center; min-width: 3.6em; }
 .matrix td.dark { color: #fff; } .matrix td.none { background: #f6f8f9; color: var(--soft); }
-.plots, .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 10px 24px; }
+.plots, .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr));
+  gap: 10px 24px; }
 .plots figure, .pictures figure { margin: 6px 0; break-inside: avoid; } figcaption { font-size: 13px; }
 .definitions td, .definitions th { font-size: 13.5px; } footer { margin-top: 40px; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 12px; } nav, .choose select, .panels > label { display: none; }
+  body { max-width: none; padding: 0; font-size: 12px; } nav, .choose select,
+.panels > label { display: none; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } h2, h3 { break-after: avoid; }
   .wide { overflow: visible; } .interval { font-size: 10.5px; }
   td.number, th.number { padding-left: 8px; } .plots { grid-template-columns: 1fr 1fr; }
@@ -100,5 +111,6 @@ function showLabel() {
   });
 }
 chooser.addEventListener("change", showLabel);
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => { part.open = true; }));
+addEventListener("beforeprint",
+() => document.querySelectorAll("details").forEach(part => { part.open = true; }));
 """

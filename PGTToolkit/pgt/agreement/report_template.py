@@ -15,7 +15,8 @@ REPORT = """\
 {% endif %}
 {% endmacro %}
 {% macro mark(css) %}
-<svg class="key-mark" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true"><path class="mark {{ css }}"
+<svg class="key-mark" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
+<path class="mark {{ css }}"
  d="{{ {"inter": "M2 6 a4 4 0 1 0 8 0 a4 4 0 1 0 -8 0 z", "intra": "M2.4 2.4 h7.2 v7.2 h-7.2 z",
  "reference": "M6 1.6 l4.4 7.8 h-8.8 z", "candidate": "M6 0 l5 6 l-5 6 l-5 -6 z"}[css] }}"/></svg>
 {% endmacro %}
@@ -25,15 +26,17 @@ REPORT = """\
 {{ "checked" if loop.first }}><label for="{{ name }}-{{ loop.index0 }}">{{ heading(panel.metric) }}</label>
 {% endfor %}
 {% if panels|length > 1 %}
-<input type="radio" class="tab all" name="{{ name }}" id="{{ name }}-all"><label for="{{ name }}-all">all</label>
+<input type="radio" class="tab all" name="{{ name }}" id="{{ name }}-all">
+<label for="{{ name }}-all">all</label>
 {% endif %}
 {% endmacro %}
 {% macro summary_table(table) %}
 <div class="wide"><table class="summary">
 <thead><tr><th>Structure</th><th>Agreement</th><th class="number">Cases</th>
 {% for metric in table.metrics %}
-<th class="number">{{ heading(metric) }}{% if table.marks[metric.key] %}<sup>{{ table.marks[metric.key] }}</sup>{% endif %}
-<span class="arrow">{{ arrow[metric.better] }}</span></th>
+<th class="number">{{ heading(metric) }}{% if table.marks[metric.key] %}<sup>
+{{- table.marks[metric.key] }}</sup>{% endif %}
+&nbsp;<span class="arrow">{{ arrow[metric.better] }}</span></th>
 {% endfor %}
 {% if table.some_by_policy %}<th class="number">Empty masks</th>{% endif %}
 {% if table.some_left_out %}<th class="number">Voxels compared</th>{% endif %}
@@ -77,9 +80,19 @@ REPORT = """\
 <dl class="facts">
 {% for value, name in facts %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}
 </dl>
+{% if agreement.messages|length > 2 %}
+<div class="message"><ul>
+{% for message in agreement.messages[:most_messages] %}<li>{{ message }}</li>{% endfor %}
+</ul>
+{% if agreement.messages|length > most_messages %}
+<details><summary>{{ agreement.messages|length - most_messages }} more</summary><ul>
+{% for message in agreement.messages[most_messages:] %}<li>{{ message }}</li>{% endfor %}</ul></details>
+{% endif %}</div>
+{% else %}
 {% for message in agreement.messages %}
 <p class="message">{{ message }}</p>
 {% endfor %}
+{% endif %}
 <nav><a href="#summary">Agreement</a>{% if bands %}<a href="#band">Peak Ground Truth</a>{% endif %}
 {% if recommendations %}<a href="#choice">Which metric</a>{% endif %}<a href="#cases">Cases</a>
 <a href="#matrix">Pairs of raters</a>{% if volumes %}<a href="#volumes">Volumes</a>{% endif %}
@@ -94,12 +107,12 @@ REPORT = """\
 <section id="summary">
 <h2>Agreement by structure</h2>
 <p class="soft">Means over cases, each case the mean of its pairs, with {{ level }} intervals over cases.
-↑ higher is better, ↓ lower is better. NSD counts boundaries within {{ "%g"|format(agreement.tolerance_mm) }} mm
-as agreed. Of differences in volume the size is averaged.
+↑ higher is better, ↓ lower is better. NSD counts boundaries within
+{{ "%g"|format(agreement.tolerance_mm) }} mm as agreed. Of differences in volume the size is averaged.
 {% if summary.some_by_policy %}Comparisons with an empty mask take the number of the metric’s
 <a href="#definitions">policy</a>; none is left out.{% endif %}
-{% if summary.some_left_out %}Only slices that both raters drew are compared; voxels elsewhere were filled by a
-machine.{% endif %}</p>
+{% if summary.some_left_out %}Only slices that both raters drew are compared; voxels elsewhere were
+filled by a machine.{% endif %}</p>
 {{ summary_table(summary) }}
 {% if details %}
 <details><summary>The other metrics</summary>
@@ -111,32 +124,37 @@ machine.{% endif %}</p>
 {% if bands %}
 <section id="band">
 <h2>Peak Ground Truth</h2>
-<p class="soft">Beyond some similarity to the reference, more of it stops meaning a better model (Kofler et al.,
-<cite>Approaching Peak Ground Truth</cite>). That peak lies with high likelihood between agreement among different
-raters, the lower bound, and agreement of raters with their own repeats, the upper one. A model below the band still
-learns from the labels; inside it gains may be noise; beyond it the model fits the annotators’ errors. Errors that
-raters share, and a rater’s own habits, make both bounds look better than they are.</p>
+<p class="soft">Beyond some similarity to the reference, more of it stops meaning a better model (Kofler
+et al., <cite>Approaching Peak Ground Truth</cite>). That peak lies with high likelihood between agreement
+among different raters, the lower bound, and agreement of raters with their own repeats, the upper one. A
+model below the band still learns from the labels; inside it gains may be noise; beyond it the model fits the
+annotators’ errors. Errors that raters share, and a rater’s own habits, make both bounds look better than they are.</p>
 <p class="key"><span>{{ mark("inter") }}lower bound, different raters</span>
 <span>{{ mark("intra") }}upper bound, same rater again</span>
-{% if agreement.candidates %}<span>{{ mark("candidate") }}candidate</span>{% endif %}<span><i class="band"></i>band</span>
+{% if agreement.candidates %}<span>{{ mark("candidate") }}candidate</span>{% endif %}
+<span><i class="band"></i>band</span>
 <span>lines: {{ level }} intervals</span></p>
 <div class="panels">
 {{ tabs("bands", bands) }}
 {% for panel in bands %}
 <div class="panel panel{{ loop.index0 }}">
 <h3>{{ heading(panel.metric) }}</h3>
-<table class="chart"><thead><tr><th>Structure</th><th class="plot">{{ panel.scale }}</th><th></th></tr></thead>
+<table class="chart"><thead><tr><th>Structure</th><th class="plot">{{ panel.scale }}</th>
+<th></th></tr></thead>
 <tbody>
 {% for row in panel.rows %}
 <tr><th>{{ row.label }}</th><td class="plot">{{ row.chart }}</td><td class="beside">
 {% for css, name, text in row.texts %}
-<div>{{ mark(css) if css }}{% if name %}<b>{{ name }}</b>&nbsp;{% endif %}<span class="number">{{ text }}</span></div>
+<div>{{ mark(css) if css }}{% if name %}<b>{{ name }}</b>&nbsp;{% endif %}
+<span class="number">{{ text }}</span></div>
 {% endfor %}
 {% if row.note %}<div class="state">{{ row.note }}</div>{% endif %}</td></tr>
 {% endfor %}
 </tbody></table>
 {% if panel.notes %}
-<ul class="plain">{% for labels, note in panel.notes %}<li><b>{{ labels }}:</b> {{ note }}</li>{% endfor %}</ul>
+<ul class="plain">
+{% for labels, note in panel.notes %}<li><b>{{ labels }}:</b> {{ note }}</li>{% endfor %}
+</ul>
 {% endif %}
 </div>
 {% endfor %}
@@ -147,8 +165,8 @@ raters share, and a rater’s own habits, make both bounds look better than they
 {% if recommendations %}
 <section id="choice">
 <h2>Which metric to look at</h2>
-<p class="soft">After Metrics Reloaded (Maier-Hein, Reinke et al. 2024), from what was measured or answered about
-each structure.</p>
+<p class="soft">After Metrics Reloaded (Maier-Hein, Reinke et al. 2024), from what was measured or
+answered about each structure.</p>
 <table class="choice">
 <tr><th>Metric</th><th>Why</th><th>For</th></tr>
 {% for title, lines in recommendations %}
@@ -185,8 +203,8 @@ each structure.</p>
 {% endfor %}
 </tbody></table>
 {% if panel.beyond %}
-<p class="soft">{{ panel.beyond }} {{ "case" if panel.beyond == 1 else "cases" }} far beyond all others {{ "is" if panel.beyond == 1 else "are" }} drawn as
-an arrowhead at the edge.</p>
+<p class="soft">{{ panel.beyond }} {{ "case" if panel.beyond == 1 else "cases" }} far beyond all others
+{{ "is" if panel.beyond == 1 else "are" }} drawn as an arrowhead at the edge.</p>
 {% endif %}
 </div>
 {% endfor %}
@@ -195,20 +213,25 @@ an arrowhead at the edge.</p>
 
 <section id="matrix">
 <h2>Every rater against every other</h2>
-<p class="choose">Structure: <select id="label" aria-label="Structure"><option value="0">all structures, mean</option>
-{% for label in agreement.labels %}<option value="{{ loop.index }}">{{ label }}</option>{% endfor %}</select></p>
-<p class="soft">Means over <span id="over">{{ matrix_cases }}, then over structures</span>. The darker, the better: within each
-matrix from the worst to the best of its cells.</p>
+<p class="choose">Structure: <select id="label" aria-label="Structure">
+{% if agreement.labels|length > 1 %}<option value="0">all structures, mean</option>{% endif %}
+{% for label in agreement.labels %}<option value="{{ loop.index }}">{{ label }}</option>{% endfor %}
+</select></p>
+<p class="soft">Means over <span id="over">{{ matrix_cases }}
+{%- if agreement.labels|length > 1 %}, then over structures{% endif %}</span>. The darker, the better:
+within each matrix from the worst to the best of its cells.</p>
 <div class="matrices" style="--matrix: {{ 170 + 58 * agreement.sittings|length }}px">
 {% for matrix in matrices %}
 <figure class="matrix"><figcaption><b>{{ heading(matrix.metric) }}</b>
-<span class="arrow">{{ arrow[matrix.metric.better] }}</span>{% if matrix.reading %} · {{ matrix.reading }}{% endif %}</figcaption>
+<span class="arrow">{{ arrow[matrix.metric.better] }}</span>
+{%- if matrix.reading %} · {{ matrix.reading }}{% endif %}</figcaption>
 <div class="wide"><table data-matrix="{{ loop.index0 }}">
 <tr><th></th>{% for sitting in agreement.sittings %}<th title="{{ sitting }}">
 {{ sitting if short_names else loop.index }}</th>{% endfor %}</tr>
 {% for row_sitting in agreement.sittings %}
 {% set row = loop.index0 %}
-<tr><th title="{{ row_sitting }}">{% if not short_names %}<i>{{ loop.index }}</i> {% endif %}{{ row_sitting }}</th>
+<tr><th title="{{ row_sitting }}">{% if not short_names %}<i>{{ loop.index }}</i> {% endif %}
+{{ row_sitting }}</th>
 {% for column in range(agreement.sittings|length) %}
 {% set cell = matrix.overall[(row, column)] %}
 {% if cell %}
@@ -255,7 +278,8 @@ Dashed: 95 % limits of agreement. Shaded and in brackets: their {{ level }} inte
 <div class="wide"><table>
 <tr><th>Structure</th><th class="number">Raters</th><th class="number">Cases</th>
 <th class="number">Fleiss’ kappa&nbsp;↑</th><th class="number">Krippendorff’s alpha&nbsp;↑</th>
-<th class="number">ICC of volumes&nbsp;↑</th>{% if not reliability.icc_form %}<th>Form of the ICC</th>{% endif %}</tr>
+<th class="number">ICC of volumes&nbsp;↑</th>
+{% if not reliability.icc_form %}<th>Form of the ICC</th>{% endif %}</tr>
 {% for row in reliability.rows %}
 <tr><th>{{ row.label }}<sup>{{ row.region_mark }}</sup></th><td class="number">{{ row.raters }}</td>
 <td class="number">{{ row.cases }}</td>
@@ -296,8 +320,8 @@ Dashed: 95 % limits of agreement. Shaded and in brackets: their {{ level }} inte
 {% if correlations.rows %}
 <section id="experts">
 <h2>Which metric follows the experts</h2>
-<p class="soft">Spearman’s correlation of each metric with the experts’ ratings (1 to 6), {{ level }} intervals; the
-farther from 0, the closer the metric follows. Strongest first.</p>
+<p class="soft">Spearman’s correlation of each metric with the experts’ ratings (1 to 6), {{ level }}
+intervals; the farther from 0, the closer the metric follows. Strongest first.</p>
 <div class="wide"><table>
 <tr><th>Metric</th>{% for column in correlations.columns %}
 <th class="number">{{ column or "all structures" }}</th>{% endfor %}</tr>
@@ -330,17 +354,23 @@ farther from 0, the closer the metric follows. Strongest first.</p>
 <div class="wide"><table class="definitions">
 <tr><th>Metric</th><th>Better</th><th>Definition</th><th>Both masks empty</th><th>One mask empty</th></tr>
 {% for metric in definitions %}
-<tr><th>{{ heading(metric) }}</th><td>{{ metric.better.value }}</td><td>{{ metric.definition }}</td>
+<tr><th>{{ heading(metric) }}</th><td>{{ metric.better.value }}</td>
+<td>{{ metric.definition|replace(surface, "")|trim }}</td>
 <td>{{ metric.both_empty }}</td><td>{{ metric.one_empty }}</td></tr>
 {% endfor %}
 </table></div>
+{% if on_surfaces %}
+<h3>Surfaces</h3>
+<p>For {{ on_surfaces }}: {{ surface }}</p>
+{% endif %}
 <h3>Intervals</h3>
 <p>{{ intervals }}</p>
 <h3>What counts</h3>
 <p>A and B are two readings of one structure in one case. Different raters are compared by the first session
 each has of the case; repeats compare sessions of the same rater. A missing reading is listed and left out; an
-empty mask is a reading and counts.{% if agreement.candidates %} Candidates count neither as different raters nor as
-repeats.{% endif %} Only slices that both raters drew or confirmed are compared; what a machine filled is not.</p>
+empty mask is a reading and counts.{% if agreement.candidates %} Candidates count neither as different
+raters nor as repeats.{% endif %} Only slices that both raters drew or confirmed are compared; what a machine
+filled is not.</p>
 </section>
 <footer class="soft">PGT Toolkit {{ version }}. For research; not a medical device.</footer>
 <script>

@@ -124,14 +124,17 @@ def _agreement_sentence(agreement: Agreement, key: str, kind: PairKind) -> str:
     name = described.title
     if len(found) == 1:
         ((label, estimate),) = found.items()
+        if estimate.cases > 1:
+            name = f"mean {name}"
         what = "" if len(agreement.labels) == 1 else f" on {label}"
-        return f"{start} at a mean {name} of {_with_interval(described, estimate)}{what}."
+        return f"{start} at a {name} of {_with_interval(described, estimate)}{what}."
     ordered = sorted(found.items(), key=lambda item: item[1].value or 0.0)
     (first, lowest), (last, highest) = ordered[0], ordered[-1]
     middle = statistics.median(estimate.value or 0.0 for estimate in found.values())
     return (
         f"{start} at a mean {name} from {_with_interval(described, lowest)} on {first} to "
-        f"{_with_interval(described, highest)} on {last}; {number(described, middle)} in the median structure."
+        f"{_with_interval(described, highest)} on {last}; "
+        f"{number(described, middle)} in the median structure."
     )
 
 

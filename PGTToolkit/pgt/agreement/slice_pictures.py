@@ -241,7 +241,7 @@ def _shortened(name: str, letters: int = 34) -> str:
 
 @lru_cache
 def _palette() -> Image.Image:
-    """Greys, and the raters' colours with their way into black, grey and white, where lines have soft edges."""
+    """Greys, and the raters' colours on their way into black, grey and white: the soft edges of lines."""
     tones = [np.full(3, level) for level in np.linspace(0, 255, _GREYS)]
     for name in COLORS:
         color = np.array(ImageColor.getrgb(name), dtype=float)
