@@ -119,6 +119,14 @@ def test_what_was_not_drawn_by_both_does_not_count():
     assert found.compared_share == 72 / (a | b).sum()
 
 
+def test_drawing_every_slice_is_drawing_the_volume():
+    geometry = GRIDS["anisotropic"]
+    masks = CroppedMask.of(blob(geometry.shape, 1)), CroppedMask.of(blob(geometry.shape, 2))
+    whole = measure_pair(*masks, geometry, EVERYTHING)
+    every_slice = measure_pair(*masks, geometry, EVERYTHING, DrawnSlices(2, tuple(range(7))))
+    assert every_slice.values == whole.values
+
+
 def test_kappa_is_over_the_drawn_slices():
     geometry = Geometry((10, 10, 10))
     a, b = np.zeros((2, 10, 10, 10), bool)

@@ -1,7 +1,8 @@
 """Measure readings against each other: one pair, or all pairs of a study at once.
 
 Masks are compared on all voxels of the volume or, where a rater drew only some slices, on the slices that
-both drew; what a machine filled in between says nothing about a rater.
+both drew; what a machine filled in between says nothing about a rater. There, surfaces become contours
+(:mod:`pgt.agreement.surface`), and centrelines and lesions are those of single slices.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def measure_pair(
     Raises:
         InputError: a mask is not of the geometry's shape, or no slice is left to compare.
     """
+    drawn = _unless_all(drawn, geometry)
     _check(a, b, geometry, drawn)
 
     def surface_of(mask: CroppedMask) -> Surface:
@@ -169,8 +171,15 @@ def _comparison(a: Reading, b: Reading, label: str, reference: str | None) -> Co
                 f"{a.sitting} and {b.sitting} drew slices of {label} in {a.case} across different axes; "
                 "they share no slice."
             )
-        return Comparison(a, b, label, kind, mine.and_also(other))
-    return Comparison(a, b, label, kind, mine or other)
+        return Comparison(a, b, label, kind, _unless_all(mine.and_also(other), a.geometry))
+    return Comparison(a, b, label, kind, _unless_all(mine or other, a.geometry))
+
+
+def _unless_all(drawn: DrawnSlices | None, geometry: Geometry) -> DrawnSlices | None:
+    """None for slices that make up the whole volume, which is then compared in 3D."""
+    if drawn is None or set(drawn.indices) == set(range(geometry.shape[drawn.axis])):
+        return None
+    return DrawnSlices(drawn.axis, tuple(sorted(set(drawn.indices))))
 
 
 def _check_grids(readings: Sequence[Reading]) -> None:
