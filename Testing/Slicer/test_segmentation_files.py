@@ -10,9 +10,13 @@ import slicer
 import vtk
 from conftest import Pen, VolumeMaker
 
+from pgt.agreement.reading_files import read_reading
+from pgt.agreement.readings import DrawnSlices, Sitting
+from pgt.annotation import SliceLedger, SliceRecord, SliceState
 from pgt.errors import InputError
 from pgt.volume import LabelMap, Segment
 from pgt.volume_io import read_label_map, write_label_map
+from PGTToolkitLib.ledger_tags import write_ledger
 from PGTToolkitLib.scene import SegmentationGrid, geometry_of
 from PGTToolkitLib.session import create_segmentation
 
@@ -75,6 +79,32 @@ def test_overlapping_segments_of_slicer_are_refused(tmp_path: Path, add_volume: 
     assert storage(node, tmp_path / "case.seg.nrrd").WriteData(node)
     with pytest.raises(InputError, match="'The tumour' with 'The liver'"):
         read_label_map(tmp_path / "case.seg.nrrd")
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_a_rater_s_overlapping_segments_and_slice_states_are_read(
+    tmp_path: Path, add_volume: VolumeMaker, direction: np.ndarray, cropped: bool
+) -> None:
+    volume = add_volume(SHAPE, direction)
+    node = segmentation_of(volume, {"liver": box((3, 4, 5)), "tumour": box((4, 5, 6))})
+    states = {
+        5: SliceState.ANNOTATED,
+        6: SliceState.PROPAGATED,
+        7: SliceState.REVIEWED,
+        8: SliceState.ANNOTATED,
+    }
+    ledger = SliceLedger(
+        SliceRecord("liver", 2, index, state, 'Zoë | "the" \\ rater', "1") for index, state in states.items()
+    )
+    write_ledger(node, ledger)
+    writer = storage(node, tmp_path / "case.seg.nrrd")
+    writer.SetCropToMinimumExtent(cropped)
+    assert writer.WriteData(node)
+    reading = read_reading(tmp_path / "case.seg.nrrd", "case", Sitting("Zoë"))
+    assert reading.geometry.difference(geometry_of(volume), tolerance=1e-4) is None
+    np.testing.assert_array_equal(reading.masks["The liver"].full(), box((3, 4, 5)))
+    np.testing.assert_array_equal(reading.masks["The tumour"].full(), box((4, 5, 6)))
+    assert reading.drawn == {"The liver": DrawnSlices(2, (5, 8))}
 
 
 def test_slicer_reads_what_the_core_writes(

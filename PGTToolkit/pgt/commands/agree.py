@@ -148,12 +148,15 @@ def agree_files(report: Report, files: AgreementFiles) -> Summary:
     from pgt.agreement.slice_pictures import slice_pictures
     from pgt.agreement.study import StudyOptions, study
     from pgt.output_files import write_text
+    from pgt.volume_io import read_geometry
 
     def show(done: int, total: int, message: str = "Reading") -> None:
         report(Step(done, total, message))
 
     table = files.table
-    ratings = tuple(read_ratings(files.ratings)) if files.ratings else ()
+    ratings = read_ratings(files.ratings) if files.ratings else ()
+    for image in (table.images or {}).values():
+        read_geometry(image)  # a wrong name is better found before the work than after it
     readings = read_readings(table.files, table.reference, files.axis, show)
     options = StudyOptions(
         tolerance_mm=files.tolerance_mm,
@@ -201,7 +204,8 @@ def _check(table: ReadingTable, tolerance_mm: float, metrics: str | None) -> Non
     from pgt.agreement.metrics import DEFAULT_METRICS
     from pgt.agreement.study_checks import check_numbers, check_roles
 
-    check_numbers(tolerance_mm, _metric_keys(metrics) or DEFAULT_METRICS)
+    keys = _metric_keys(metrics)
+    check_numbers(tolerance_mm, DEFAULT_METRICS if keys is None else keys)
     sittings = tuple(dict.fromkeys(file.sitting for file in table.files))
     check_roles(sittings, table.reference, table.candidates)
 
