@@ -92,6 +92,11 @@ def volume_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
     return Volume(slicer.util.arrayFromVolume(volume_node).T, geometry)
 
 
+def nodes_of(scene: slicer.vtkMRMLScene, kind: str) -> list[slicer.vtkMRMLNode]:
+    """The nodes of a class and those derived from it, in the order in which they were added."""
+    return [scene.GetNthNodeByClass(number, kind) for number in range(scene.GetNumberOfNodesByClass(kind))]
+
+
 def segment_ids(segmentation_node: slicer.vtkMRMLSegmentationNode) -> tuple[str, ...]:
     """The IDs of the segments, in the order of the segmentation."""
     return tuple(segmentation_node.GetSegmentation().GetSegmentIDs())

@@ -6,11 +6,9 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-_REFERENCE_ROLE = "PGTToolkit.Uncertainty"
-_VIEW_LAYERS = "vtkMRMLSliceCompositeNode"
-_COLORS = "vtkMRMLColorTableNodeIron"
+from PGTToolkitLib.slice_overlay import lay_over, shown_as_heat
 
-_OVERLAY_OPACITY = 0.5
+_REFERENCE_ROLE = "PGTToolkit.Uncertainty"
 
 # A voxel of which the propagation is this unsure (percent) is worth a look; below it the image stays clear.
 LOWEST_SHOWN = 10
@@ -47,7 +45,7 @@ def store_uncertainty(
     slicer.util.updateVolumeFromArray(node, _in_percent(uncertainty).T)
     node.CopyOrientation(volume_node)
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    _show_as_heat(node)
+    shown_as_heat(node, LOWEST_SHOWN, HIGHEST_SHOWN)
     return node
 
 
@@ -59,27 +57,8 @@ def _in_percent(uncertainty: NDArray[np.float32]) -> NDArray[np.uint8]:
     return percent
 
 
-def _show_as_heat(node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(_COLORS)
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(0, HIGHEST_SHOWN)
-    display.ApplyThresholdOn()
-    display.SetThreshold(LOWEST_SHOWN, 100)
-
-
 def show_uncertainty(segmentation_node: slicer.vtkMRMLSegmentationNode, visible: bool) -> None:
     """Lay the uncertainty over the image in all slice views, or take it away; other overlays stay."""
     node = uncertainty_node(segmentation_node)
-    if node is None:
-        return
-    scene = segmentation_node.GetScene()
-    for number in range(scene.GetNumberOfNodesByClass(_VIEW_LAYERS)):
-        view = scene.GetNthNodeByClass(number, _VIEW_LAYERS)
-        shown = view.GetForegroundVolumeID() == node.GetID()
-        if visible and not shown:
-            view.SetForegroundVolumeID(node.GetID())
-            view.SetForegroundOpacity(_OVERLAY_OPACITY)
-        elif shown and not visible:
-            view.SetForegroundVolumeID(None)
+    if node is not None:
+        lay_over(node, visible)
