@@ -73,7 +73,7 @@ def test_every_structure_has_the_numbers_of_deepmind_and_simpleitk(case):
     assert compared >= 10
 
 
-@pytest.mark.parametrize("case", CASES[:2])
+@pytest.mark.parametrize("case", CASES[:1])
 def test_monai_agrees_where_it_means_the_same(case):
     """Dice and subvoxel NSD are the same. Its distances go between border voxels, without areas."""
     pytest.importorskip("monai")
