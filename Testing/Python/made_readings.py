@@ -12,6 +12,8 @@ from pgt.agreement.readings import Reading, Sitting
 from pgt.geometry import Geometry
 from pgt.volume import Volume
 
+GRID = Geometry((44, 40, 18), (1.0, 1.2, 2.5))
+
 
 @dataclass(frozen=True)
 class Habit:
@@ -30,7 +32,7 @@ class MadeStudy:
 
     labels: tuple[str, ...]
     cases: tuple[str, ...]
-    geometry: Geometry = Geometry((44, 40, 18), (1.0, 1.2, 2.5))
+    geometry: Geometry = GRID
     seed: int = 0
 
     def readings(self, habits: Sequence[Habit]) -> tuple[Reading, ...]:

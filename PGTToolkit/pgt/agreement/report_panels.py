@@ -135,8 +135,7 @@ def band_panels(agreement: Agreement) -> tuple[MetricPanel, ...]:
     panels = []
     for key in dict.fromkeys(band.metric for band in agreement.bands):
         bands = [band for band in agreement.bands if band.metric == key]
-        ends = [end for band in bands for end in _ends(band)]
-        axis = Axis.of(metric(key), _ordinary(metric(key), [CasePoint(end, "") for end in ends]))
+        axis = Axis.of(metric(key), _shown_ends(metric(key), bands))
         rows = tuple(
             ChartRow(band.label, band_row(axis, band), _band_texts(band), BAND_WORDS[band.state])
             for band in bands
@@ -153,9 +152,18 @@ def band_panels(agreement: Agreement) -> tuple[MetricPanel, ...]:
     return tuple(panels)
 
 
-def _ends(band: Band) -> list[float]:
-    estimates = [band.lower, band.upper, *(placement.similarity for placement in band.placements)]
-    return [end for e in estimates for end in (e.value, e.lower, e.upper) if end is not None]
+def _shown_ends(described: Metric, bands: Sequence[Band]) -> list[float]:
+    """The numbers that set the scale: all estimates, and the ends of their intervals that are not far off."""
+    estimates = [
+        estimate
+        for band in bands
+        for estimate in (band.lower, band.upper, *(placed.similarity for placed in band.placements))
+    ]
+    values = [estimate.value for estimate in estimates if estimate.value is not None]
+    ends = [end for estimate in estimates for end in estimate.interval or ()]
+    if described.unit and values:
+        ends = [end for end in ends if end <= _FAR_BEYOND * max(values)]
+    return [*values, *ends]
 
 
 def _band_texts(band: Band) -> tuple[tuple[str, str, str], ...]:

@@ -76,11 +76,16 @@ figcaption b { color: var(--ink); }
 .plots figure, .pictures figure { margin: 6px 0; break-inside: avoid; } figcaption { font-size: 13px; }
 .definitions td, .definitions th { font-size: 13.5px; } footer { margin-top: 40px; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 12px; } nav, .choose select,
-.panels > label { display: none; }
+  body { max-width: none; padding: 0; font-size: 12px; } nav, .panels > label { display: none; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } h2, h3 { break-after: avoid; }
-  .wide { overflow: visible; } .interval { font-size: 10.5px; }
-  td.number, th.number { padding-left: 8px; } .plots { grid-template-columns: 1fr 1fr; }
+  .wide { overflow: visible; } .interval { font-size: 10.5px; } td.number, th.number { padding-left: 8px; }
+  .lead, .answer { font-size: 14px; } .facts dd { font-size: 17px; } .facts div { padding-right: 16px; }
+  .chart { table-layout: fixed; } .chart .plot { width: 50%; } .chart th:first-child { width: 16%; }
+  .chart tbody th { font-size: 11.5px; } .beside { font-size: 10.5px; } .key { font-size: 12px; }
+  .choose select { appearance: none; border: 0; padding: 0; font: inherit; color: inherit; background: none; }
+  .matrices { grid-template-columns: repeat(auto-fill, minmax(min(calc(0.75 * var(--matrix)), 100%), 1fr)); }
+  .matrix table { font-size: 9.5px; } .matrix td { padding: 3px 3px; min-width: 3em; }
+  .plots, .pictures { grid-template-columns: 1fr 1fr 1fr; } summary { break-after: avoid; }
 }
 """.replace("%TABS%", "\n".join(f".tab{i}:checked ~ .panel{i} {{ display: block; }}" for i in range(20)))
 

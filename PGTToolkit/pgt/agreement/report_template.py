@@ -6,7 +6,7 @@ REPORT = """\
 <!DOCTYPE html>
 <html lang="en">
 {% macro estimate(number) %}
-<td class="number"><b>{{ number.value }}</b>{% if number.mark %}<sup>{{ number.mark }}</sup>{% endif %}
+<td class="number"><b>{{ number.value }}</b>{% if number.mark %}<sup>{{ number.mark }}</sup>{% endif +%}
 {% if number.interval %}<span class="interval">{{ number.interval }}</span>{% endif %}</td>
 {% endmacro %}
 {% macro footnotes(notes) %}
@@ -128,7 +128,8 @@ filled by a machine.{% endif %}</p>
 et al., <cite>Approaching Peak Ground Truth</cite>). That peak lies with high likelihood between agreement
 among different raters, the lower bound, and agreement of raters with their own repeats, the upper one. A
 model below the band still learns from the labels; inside it gains may be noise; beyond it the model fits the
-annotators’ errors. Errors that raters share, and a rater’s own habits, make both bounds look better than they are.</p>
+annotators’ errors. Errors that raters share, and a rater’s own habits, make both bounds look better
+than they are.</p>
 <p class="key"><span>{{ mark("inter") }}lower bound, different raters</span>
 <span>{{ mark("intra") }}upper bound, same rater again</span>
 {% if agreement.candidates %}<span>{{ mark("candidate") }}candidate</span>{% endif %}
