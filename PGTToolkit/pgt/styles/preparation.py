@@ -1,14 +1,15 @@
 """What is done to an image and its labels before a network sees them, in training and ever after.
 
-Volumes are turned towards RAS, brought to one spacing by averaging (or, where that makes more voxels, by
-linear interpolation), and their intensities clipped and scaled by the volume's own statistics. Labels
-become the share of every voxel that each class fills, so that a border moved by less than a voxel still
-shows.
+Volumes are turned the way the network is used to, brought to one spacing by averaging (or, where that
+makes more voxels, by linear interpolation), and their intensities clipped and scaled by the volume's own
+statistics. Labels become the share of every voxel that each class fills, so that a border moved by less than
+a voxel still shows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from pgt.geometry import Geometry, Vector
 from pgt.resampling import reoriented
 from pgt.volume import LabelMap, Volume
 
-_ORIENTATION = "RAS"
+Intensities = Literal["standardised", "unit"]
+
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -29,24 +31,33 @@ class Preparation:
     """How volumes are prepared for one model.
 
     Args:
-        spacing: of the network's voxels in mm, towards right, anterior and superior.
+        spacing: of the network's voxels in mm, along the axes of `orientation`.
         values: label values of the classes in order; the background comes before them and is not named.
+        orientation: the anatomical directions that the network's axes run towards.
+        intensities: what becomes of them between their 0.5th and 99.5th percentile: mean 0 and standard
+            deviation 1, or from 0 to 1 (as networks of the official code were trained).
     """
 
     spacing: Vector
     values: tuple[int, ...]
+    orientation: str = "RAS"
+    intensities: Intensities = "standardised"
 
     def image(self, volume: Volume) -> Tensor:
         """The image as the network sees it: float32 [1, i, j, k]."""
-        voxels = np.ascontiguousarray(reoriented(volume, _ORIENTATION).voxels, dtype=np.float32)
-        low, high = np.percentile(voxels, _PERCENTILES)
+        voxels = np.ascontiguousarray(reoriented(volume, self.orientation).voxels, dtype=np.float32)
+        low, high = (float(edge) for edge in np.percentile(voxels, _PERCENTILES))
         clipped = np.clip(voxels, low, high)
-        scaled = (clipped - clipped.mean()) / max(float(clipped.std()), 1e-6)
+        middle, width = low, high - low
+        if self.intensities == "standardised":
+            middle = float(clipped.mean(dtype=np.float64))
+            width = float(clipped.std(dtype=np.float64))
+        scaled = (clipped - middle) / max(width, 1e-6)
         return _resized(torch.from_numpy(scaled)[None], self.shape_of(volume.geometry))
 
     def labels(self, label_map: LabelMap) -> Tensor:
         """The share of every voxel that background and each class fill: float32 [class, i, j, k], sum 1."""
-        voxels = reoriented(label_map, _ORIENTATION).voxels
+        voxels = reoriented(label_map, self.orientation).voxels
         shape = self.shape_of(label_map.geometry)
         shares = [
             _resized(torch.from_numpy(np.ascontiguousarray(voxels == value, dtype=np.float32))[None], shape)
@@ -57,7 +68,7 @@ class Preparation:
 
     def shape_of(self, geometry: Geometry) -> tuple[int, int, int]:
         """The number of the network's voxels that cover a volume."""
-        order, _ = geometry.turn_to(_ORIENTATION)
+        order, _ = geometry.turn_to(self.orientation)
         i, j, k = (
             max(round(geometry.shape[axis] * geometry.spacing[axis] / wanted), 1)
             for axis, wanted in zip(order, self.spacing, strict=True)
@@ -74,7 +85,7 @@ class Preparation:
         Returns:
             Array [field, i, j, k] on the volume's grid, linearly interpolated.
         """
-        order, flips = geometry.turn_to(_ORIENTATION)
+        order, flips = geometry.turn_to(self.orientation)
         turned = _resized(fields, tuple(geometry.shape[axis] for axis in order)).numpy()
         for axis in flips:
             turned = np.flip(turned, axis + 1)
@@ -104,9 +115,11 @@ def _resized(fields: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _averaged(fields: Tensor, axis: int, wanted: int) -> Tensor:
     """Exact averages over the part of the axis that each new voxel covers, fractions of voxels included."""
     present = fields.shape[axis]
-    edges = torch.arange(wanted + 1, dtype=torch.float64) * present / wanted
-    total = torch.cat([torch.zeros_like(fields.narrow(axis, 0, 1)), fields], axis).double().cumsum(axis)
-    below = edges.floor().long().clamp(max=present - 1)
-    share = (edges - below).view([-1 if place == axis else 1 for place in range(fields.ndim)])
-    at_edges = total.index_select(axis, below) * (1 - share) + total.index_select(axis, below + 1) * share
-    return (at_edges.diff(dim=axis) * (wanted / present)).to(fields.dtype)
+    edges = np.arange(wanted + 1) * (present / wanted)
+    below = np.minimum(edges.astype(int), present - 1)
+    share = np.expand_dims(edges - below, [place for place in range(fields.ndim) if place != axis])
+    total = np.cumsum(fields.numpy(), axis=axis, dtype=np.float64)
+    total = np.concatenate([np.zeros_like(total.take([0], axis)), total], axis)
+    at_edges = total.take(below, axis) * (1 - share) + total.take(below + 1, axis) * share
+    averages = np.diff(at_edges, axis=axis) * (wanted / present)
+    return torch.from_numpy(averages.astype(np.float32))

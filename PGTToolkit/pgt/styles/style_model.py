@@ -97,8 +97,7 @@ class StyleModel:
             "version": VERSION,
             "unet": asdict(self.unet.shape),
             "hypernetwork": asdict(self.hypernetwork.shape),
-            "spacing": list(self.preparation.spacing),
-            "values": list(self.preparation.values),
+            "preparation": asdict(self.preparation),
             "class_names": list(self.class_names),
             "patch": list(self.patch),
             "latents": {case: list(latent) for case, latent in self.latents.items()},
@@ -125,7 +124,10 @@ class StyleModel:
             shape = HyperNetworkShape(
                 **{**description["hypernetwork"], "hidden": tuple(description["hypernetwork"]["hidden"])}
             )
-            preparation = Preparation(tuple(description["spacing"]), tuple(description["values"]))
+            prepared = description["preparation"]
+            preparation = Preparation(
+                **{**prepared, "spacing": tuple(prepared["spacing"]), "values": tuple(prepared["values"])}
+            )
             model = cls.new(
                 unet, shape, preparation, tuple(description["patch"]), tuple(description["class_names"])
             )
