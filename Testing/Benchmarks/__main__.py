@@ -10,7 +10,15 @@ from pathlib import Path
 from . import accuracy, agreement_speed, band_coverage, calibration, cost, next_slice, real_raters
 
 OUTPUT = Path(__file__).resolve().parents[2] / "bench" / "bench.json"
-BENCHMARKS = ("accuracy", "cost", "next-slice", "calibration", "agreement-speed", "band-coverage", "real-raters")
+BENCHMARKS = (
+    "accuracy",
+    "cost",
+    "next-slice",
+    "calibration",
+    "agreement-speed",
+    "band-coverage",
+    "real-raters",
+)
 
 
 def main() -> None:

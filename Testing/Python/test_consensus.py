@@ -306,7 +306,7 @@ def test_several_labels_are_simpleitks_on_the_region() -> None:
     )
     found = multi_label([as_masks(numbers) for numbers in maps])
     disputed = (maps != maps[0]).any(axis=0)
-    region = binary_dilation(disputed, np.ones((3, 3, 3)))
+    region = binary_dilation(disputed, np.ones((3, 3, 3)), iterations=2)
     labelling = sitk.MultiLabelSTAPLEImageFilter()
     labelling.SetLabelForUndecidedPixels(9)
     row = labelling.Execute(

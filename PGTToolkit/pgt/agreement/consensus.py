@@ -2,12 +2,12 @@
 
 Majority, any and all count votes. STAPLE weighs the raters by the reliability that it estimates for each,
 and what it finds depends on the voxels it is shown: with more background every rater's specificity nears 1
-and the prior nears 0, and it goes astray. It is therefore shown a region that neither the size of the
-volume nor that of the structure changes: the voxels on which the raters do not all agree, and those within
-``margin`` voxels of them. The margin holds what all raters call inside and what all call outside; without
-it (0) nothing tells a good rater from one who is always wrong, and the result is worse than a vote. One
-voxel is the least that does, and was measured to be the best (docs/agreement.md). The prior is the share of
-marks among all votes there.
+and the prior nears 0, and whoever draws too large is believed. It is therefore shown a region that neither
+the size of the volume nor that of the structure changes: the voxels on which the raters do not all agree,
+and those within ``margin`` voxels of them. The margin holds what all raters call inside and what all call
+outside; without it (0) nothing tells a good rater from one who is always wrong. Two voxels were measured to
+be the least that never does worse than a majority of raters with known faults; five and more, up to the
+whole volume, do (docs/agreement.md). The prior is the share of marks among all votes there.
 
 A voxel on which all raters agree stays as they drew it, whatever the method.
 """
@@ -27,7 +27,7 @@ from pgt.agreement.readings import DrawnSlices, Reading
 from pgt.agreement.votes import Votes, collect_votes, first_sessions
 from pgt.errors import InputError
 
-MARGIN = 1
+MARGIN = 2
 """Voxels around the dispute, along every axis and diagonally, that STAPLE is shown as well."""
 
 # Probabilities this near to one half are a tie; STAPLE's own accuracy is about seven digits.
