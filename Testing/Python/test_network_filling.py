@@ -11,6 +11,7 @@ from propagation_cases import drawn_together, made_case
 from torch import Tensor, nn
 
 from pgt.errors import DeviceError
+from pgt.propagation.area_keeping import profile_share
 from pgt.propagation.checkpoints import load_model
 from pgt.propagation.filling import FilledSlices
 from pgt.propagation.network import Gap
@@ -114,6 +115,24 @@ def test_a_harmless_correction_is_kept() -> None:
     believed = filled(NetworkFiller(network, "cpu", doubting=False), stack, opening)
     for found, expected in zip(doubted, believed, strict=True):
         np.testing.assert_allclose(found.logits, expected.logits, atol=1e-2)
+
+
+def test_a_correction_that_is_too_wide_everywhere_is_brought_to_size() -> None:
+    """Two pixels too wide on the left-out slices too: the areas in between follow the annotated ones."""
+    stack, opening = stack_and_opening((2, 8, 14, 20, 26), 9)
+    wide = StagedNetwork(unknown=4.0, known=0.0)
+    filler = NetworkFiller(wide, "cpu", doubting=True)
+    shares = profile_share([filler._rehearsed(stack, one, (1, 2)).areas for one in rehearsals(opening)], 2)
+    assert (shares > 0.5).all()
+    kept = filled(filler, stack, opening)
+    believed = filled(NetworkFiller(wide, "cpu", doubting=False), stack, opening)
+    plain = filled(NetworkFiller(StagedNetwork(0.0, 0.0), "cpu", doubting=False), stack, opening)
+    for label in (0, 1):
+        size = [
+            sum(int((part.logits[label] > 0).sum()) for part in parts) for parts in (kept, believed, plain)
+        ]
+        assert size[1] > 1.15 * size[2]
+        assert size[0] < 1.05 * size[2]
 
 
 class HungryNetwork(StagedNetwork):

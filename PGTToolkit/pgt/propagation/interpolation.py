@@ -131,7 +131,7 @@ class ShapeInterpolator:
         start, end = self._annotated_distance(before), self._annotated_distance(after)
         between: NDArray[np.float32] = start + np.float32((index - before) / gap) * (end - start)
         if self.profile == "area":
-            return _with_area(between, float(self._areas(before)(index)))
+            return with_area(between, float(self._areas(before)(index)))
         return between
 
     def _beyond_end(self, index: int, end: int, neighbour: int) -> NDArray[np.float32]:
@@ -147,7 +147,7 @@ class ShapeInterpolator:
         """The annotated slice shrunk evenly; nothing is left of it at a fraction of 1."""
         distance = self._annotated_distance(index)
         if self.profile == "area" and fraction < 1:
-            return _with_area(distance, (1 - fraction) * self._area(index))
+            return with_area(distance, (1 - fraction) * self._area(index))
         shrunk: NDArray[np.float32] = distance - np.float32(fraction * float(distance.max()))
         return shrunk
 
@@ -212,8 +212,8 @@ def interpolate_shape(
     return ShapeInterpolator(masks, spacing, slice_spacing, profile).distances(indices)
 
 
-def _with_area(distance: NDArray[np.float32], voxels: float) -> NDArray[np.float32]:
-    """The same distances with their zero level moved so that about this many voxels lie above it.
+def with_area(distance: NDArray[np.float32], voxels: float) -> NDArray[np.float32]:
+    """The same distances (or logits) with their zero level moved so that about this many voxels lie above it.
 
     Voxels at the same distance go together, in or out, so that mirrored shapes have mirrored results.
     """

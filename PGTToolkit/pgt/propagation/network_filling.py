@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pgt.errors import DeviceError
+from pgt.propagation.area_keeping import Areas, keep_areas, profile_share
 from pgt.propagation.calibration import NETWORK
 from pgt.propagation.filling import FilledSlices, Logits, runs, with_known
 from pgt.propagation.gaps import GapMaker, Memory, Query
@@ -39,11 +41,24 @@ def caution(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     return (pixels + HALF_FREEDOM) / (pixels + HALF_FREEDOM_ON_REAL_VOLUMES)
 
 
+@dataclass(frozen=True)
+class Rehearsal:
+    """An annotated slice left out and filled in from the others, by label.
+
+    ``overlap`` (2, O, 2), without and with correction: twice the overlap with what was drawn, and the sum of
+    both sizes. ``areas`` tells which size was right.
+    """
+
+    overlap: NDArray[np.float64]
+    areas: Areas
+
+
 class NetworkFiller:
     """The network's correction, added to the interpolated signed distance.
 
     With ``doubting``, the correction counts only as much as it has earned on the annotated slices: each slice
     that bounds the opening is left out in turn and filled from the others, with and without the correction.
+    Between annotated slices, the areas that they lead to expect are kept as far as they came true there.
     """
 
     def __init__(
@@ -55,19 +70,25 @@ class NetworkFiller:
         self.doubting = doubting
         self.pixels_at_once = pixels_at_once
         self._rehearsed_stack: Stack | None = None
-        self._rehearsals: dict[tuple[int, tuple[int, ...], tuple[int, ...]], NDArray[np.float64]] = {}
+        self._rehearsals: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Rehearsal] = {}
 
     def fill(
         self, stack: Stack, opening: Opening, region: Region, values: tuple[int, ...]
     ) -> Iterator[FilledSlices]:
         view = WorkingView(stack, opening, region, values)
-        trust = self._trust(stack, opening, values) if self.doubting else np.ones(len(values))
+        rehearsed = (
+            [self._rehearsed(stack, one, values) for one in rehearsals(opening)] if self.doubting else []
+        )
+        trust = _trust(rehearsed, len(values))
+        share = profile_share([one.areas for one in rehearsed], len(values))
         room = self.pixels_at_once // int(np.prod(region.working_shape)) - 2 * self.network.slice_reach
         for indices in runs(opening, max(room, 4)):
             distance, correction = self._terms(view, indices, self.network.slice_reach)
             pixels = opening.distances(indices) * stack.thickness / region.factor
             weight = trust[:, None] * caution(pixels)
             logits = distance + weight[:, :, None, None].astype(np.float32) * correction
+            if not opening.one_sided:
+                logits = keep_areas(logits, distance, share)
             known = stack.known(values, indices, region.box)
             yield FilledSlices(indices, with_known(NETWORK(logits, pixels), known))
 
@@ -115,19 +136,8 @@ class NetworkFiller:
         distance = view.distances(indices) * np.float32(float(self.network.sharpness.detach()) / factor)
         return distance, np.asarray(correction[..., :rows, :columns].cpu().numpy())
 
-    def _trust(self, stack: Stack, opening: Opening, values: tuple[int, ...]) -> NDArray[np.float64]:
-        """(O,) how much of the correction each label takes: 1 where it did not harm, down to 0."""
-        overlap = np.zeros((2, len(values), 2))
-        for rehearsal in rehearsals(opening):
-            overlap += self._rehearsed(stack, rehearsal, values)
-        dice = overlap[..., 0] / np.maximum(overlap[..., 1], 1)
-        return np.clip(1 + (dice[1] - dice[0]) / HARM_THAT_ENDS_TRUST, 0, 1)
-
-    def _rehearsed(self, stack: Stack, rehearsal: Opening, values: tuple[int, ...]) -> NDArray[np.float64]:
-        """(2, O, 2) without and with correction, by label: twice the overlap, and the sum of both sizes.
-
-        Both openings that an annotated slice bounds ask for its rehearsal; it is held once.
-        """
+    def _rehearsed(self, stack: Stack, rehearsal: Opening, values: tuple[int, ...]) -> Rehearsal:
+        """Both openings that an annotated slice bounds ask for its rehearsal; it is held once."""
         if self._rehearsed_stack is not stack:
             self._rehearsed_stack, self._rehearsals = stack, {}
         key = (rehearsal.first, rehearsal.memory, values)
@@ -135,22 +145,31 @@ class NetworkFiller:
             self._rehearsals[key] = self._rehearse(stack, rehearsal, values)
         return self._rehearsals[key]
 
-    def _rehearse(self, stack: Stack, rehearsal: Opening, values: tuple[int, ...]) -> NDArray[np.float64]:
+    def _rehearse(self, stack: Stack, rehearsal: Opening, values: tuple[int, ...]) -> Rehearsal:
         index = rehearsal.first
         whole = slice(0, stack.image.shape[1]), slice(0, stack.image.shape[2])
         region = region_around(stack.masks(values, (*rehearsal.memory, index), whole))
-        overlap = np.zeros((2, len(values), 2))
+        overlap, sizes = np.zeros((2, len(values), 2)), np.zeros((3, len(values)), np.int64)
         if region is None:
-            return overlap
+            return Rehearsal(overlap, Areas(*sizes))
         view = WorkingView(stack.without(index), rehearsal, region, values)
         distance, correction = self._terms(view, (index,), min(REHEARSAL_HALO, self.network.slice_reach))
         correction *= caution(rehearsal.distances((index,)) * stack.thickness / region.factor)[0]
         truth = stack.masks(values, (index,), region.box)[:, 0]
+        sizes[0] = truth.sum(axis=(1, 2))
         for number, logits in enumerate((distance, distance + correction)):
             inside = logits[:, 0] > 0
+            sizes[number + 1] = inside.sum(axis=(1, 2))
             overlap[number, :, 0] = 2 * (inside & truth).sum(axis=(1, 2))
-            overlap[number, :, 1] = inside.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
-        return overlap
+            overlap[number, :, 1] = sizes[number + 1] + sizes[0]
+        return Rehearsal(overlap, Areas(*sizes))
+
+
+def _trust(rehearsed: list[Rehearsal], labels: int) -> NDArray[np.float64]:
+    """(O,) how much of the correction each label takes: 1 where it did not harm, down to 0."""
+    overlap = np.sum([one.overlap for one in rehearsed], axis=0) if rehearsed else np.zeros((2, labels, 2))
+    dice = overlap[..., 0] / np.maximum(overlap[..., 1], 1)
+    return np.asarray(np.clip(1 + (dice[1] - dice[0]) / HARM_THAT_ENDS_TRUST, 0, 1))
 
 
 def rehearsals(opening: Opening) -> list[Opening]:
