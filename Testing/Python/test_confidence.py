@@ -54,11 +54,34 @@ def test_a_single_bad_slice_is_preferred_to_its_good_neighbours() -> None:
 
 
 def test_worked_out_by_hand() -> None:
-    # Between 0 and 4: slice 1 gains 4 + 6 * 2/3 + 8 * 1/3 = 10.67, slice 2 gains 4/2 + 6 + 8/2 = 12,
-    # slice 3 gains 4 * 1/3 + 6 * 2/3 + 8 = 13.33.
+    # Between 0 and 4, distance times doubt: 4, 12 and 8 of 24. The doubt of 18 is shared out so: 3, 9 and 6.
+    # Slice 1 gains 3 + 9/2 = 7.5, slice 2 gains 9, slice 3 gains 6 + 9/2 = 10.5.
     assert next_slice({1: 4.0, 2: 6.0, 3: 8.0}, [0, 4]) == 3
-    # Slice 1: 9 + 6 * 2/3 + 2 * 1/3 = 13.67; slice 2: 9/2 + 6 + 2/2 = 11.5.
+    # 9, 12 and 2 of 23, of a doubt of 17: slice 1 gains (9 + 12/2) * 17/23, slice 2 gains 12 * 17/23.
     assert next_slice({1: 9.0, 2: 6.0, 3: 2.0}, [0, 4]) == 1
+
+
+def test_the_restless_gap_comes_next() -> None:
+    """Doubt alike everywhere: the slices that went wrong when they were left out tell where."""
+    doubt = {index: 10.0 for index in range(1, 30) if index not in (10, 20)}
+    assert next_slice(doubt, [0, 10, 20, 30], {10: 40.0, 20: 4.0}) == 5
+    assert next_slice(doubt, [0, 10, 20, 30], {10: 4.0, 20: 40.0}) == 25
+    # Half of the unrest on either side of the middle gap is less than all of it on one.
+    assert next_slice(doubt, [0, 10, 20, 30], {10: 20.0, 20: 20.1}) == 25
+
+
+def test_a_wide_calm_gap_is_weighed_against_a_narrow_restless_one() -> None:
+    # Powers 0.7 and 0.5, one voxel added to either. Wide: 19 slices, (190 + 1) ** 0.7 * (19 * 1 + 1) ** 0.5 =
+    # 176.7. Narrow: 4 slices, (40 + 1) ** 0.7 * (4 * 20 + 1) ** 0.5 = 121.1, with 60 instead of 20: 209.0.
+    doubt = {index: 10.0 for index in range(1, 30) if index not in (20, 25)}
+    assert next_slice(doubt, [0, 20, 25, 30], {20: 1.0, 25: 1.0}) == 10
+    calm = dict.fromkeys([*range(1, 20), *range(31, 35)], 10.0)
+    assert next_slice(calm, [0, 20, 30, 35], {20: 1.0, 30: 20.0}) == 10
+    assert next_slice(calm, [0, 20, 30, 35], {20: 1.0, 30: 60.0}) in (32, 33)
+
+
+def test_a_slice_that_is_annotated_for_some_labels_only_can_come_next() -> None:
+    assert next_slice({10: 50.0, 11: 0.1}, [0, 10, 20]) == 10
 
 
 def test_nothing_in_doubt_asks_for_nothing() -> None:

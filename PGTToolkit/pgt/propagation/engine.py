@@ -23,6 +23,7 @@ from pgt.propagation.confidence import next_slice
 from pgt.propagation.contour_interpolation import interpolate_contour
 from pgt.propagation.fillers import choose_filler
 from pgt.propagation.filling import Filler
+from pgt.propagation.left_out import unrest
 from pgt.propagation.slabs import FilledSlab, Slab, fill_slab, slabs_of
 from pgt.propagation.stack import Stack, openings
 from pgt.propagation.turning import Turn, choose_turn
@@ -259,12 +260,13 @@ class _Canvas:
             if index not in slices or not self._complete(axis, index):
                 slices[index] = SliceResult(index, SliceState.PROPAGATED, confidence)
                 doubt[index] = float(self._doubt_map[turned].sum(dtype=np.float64))
+        restless = {self._turn.index(at, size): rate for at, rate in unrest(self._stack).items()}
         label_map = replace(self._annotation.label_map, voxels=self._voxels)
         return PropagationResult(
             label_map=label_map,
             uncertainty=self._uncertainty,
             slices=tuple(slices[index] for index in sorted(slices)),
-            next_slice=next_slice(dict(sorted(doubt.items())), annotated),
+            next_slice=next_slice(dict(sorted(doubt.items())), annotated, restless),
             axis=axis,
             annotated=annotated,
             method=settings.method,
