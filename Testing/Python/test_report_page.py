@@ -195,6 +195,18 @@ def test_two_raters_one_case_one_label() -> None:
     assert "all structures" not in page.text
 
 
+def test_a_note_that_a_column_shares_is_marked_at_its_head(agreement: Agreement) -> None:
+    place = ("Liver", "volume_difference_ml", PairKind.INTER)
+    shared = agreement.summaries[place].note
+    special = replace(agreement.summaries[place], note=f"{shared} Mind this one.")
+    page = checked(report_html(replace(agreement, summaries={**agreement.summaries, place: special})))
+    assert shared.startswith("Mean size")
+    value = f"{special.value:.2f}"
+    assert "Volume difference, mla" in page.text
+    assert re.search(rf"{re.escape(value)}b ", page.text)
+    assert page.text.count("Mind this one.") == 1
+
+
 def test_one_rater_who_repeats() -> None:
     made = MadeStudy(("Liver",), CASES).readings((Habit("A", sessions=("1", "2")),))
     page = checked(report_html(study(made, StudyOptions())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -154,15 +155,17 @@ def summary_table(agreement: Agreement, keys: tuple[str, ...]) -> Table:
 
 
 def _common_note(agreement: Agreement, key: str) -> str:
-    """The note that all numbers of a column share: it is marked at the head, not at each of them."""
-    notes = {estimate.note for place, estimate in agreement.summaries.items() if place[1] == key}
-    return notes.pop() if len(notes) == 1 else ""
+    """What the notes of a whole column begin with, in sentences: marked at the head, not at each number."""
+    notes = [estimate.note for place, estimate in agreement.summaries.items() if place[1] == key]
+    sentences = [note.removesuffix(".").split(". ") for note in notes]
+    shared = takewhile(lambda same: len(set(same)) == 1, zip(*sentences, strict=False))
+    return "".join(f"{same[0]}. " for same in shared if same[0]).strip()
 
 
 def _number(key: str, estimate: Estimate | None, common: str, footnotes: Footnotes) -> Number:
     if estimate is None:
         return Number("–", "")
-    note = "" if estimate.note == common else estimate.note
+    note = estimate.note.removeprefix(common).strip()
     return Number(*estimate_words(metric(key), estimate), footnotes.mark(note))
 
 
