@@ -16,16 +16,20 @@ import torch
 from torch import Tensor
 
 from pgt.errors import CheckpointError
-from pgt.output_files import write_text
+from pgt.output_files import whole_file, write_text
 from pgt.propagation.weight_files import read_weights, write_weights
 from pgt.styles.hypernetwork import HyperNetwork, HyperNetworkShape
 from pgt.styles.preparation import Preparation
+from pgt.styles.training_state import CHECKPOINT
 from pgt.styles.unet import UNet, UNetShape
 
 SCHEMA = "pgt-style-model"
 VERSION = 1
 ARCHITECTURE = "hypersort"
 MAIN_STYLE = "main"
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
 
 Latent = tuple[float, ...]
 
@@ -90,26 +94,38 @@ class StyleModel:
             weights = self.hypernetwork(latents.float())
         return self.unet.segment(images, weights)
 
-    def describe(self) -> dict[str, Any]:
-        """What ``model.json`` holds."""
+    def architecture(self) -> dict[str, Any]:
+        """What the model was before it learnt anything, in plain data."""
         return {
-            "schema": SCHEMA,
-            "version": VERSION,
             "unet": asdict(self.unet.shape),
             "hypernetwork": asdict(self.hypernetwork.shape),
             "preparation": asdict(self.preparation),
             "class_names": list(self.class_names),
             "patch": list(self.patch),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What ``model.json`` holds."""
+        return {
+            "schema": SCHEMA,
+            "version": VERSION,
+            **self.architecture(),
             "latents": {case: list(latent) for case, latent in self.latents.items()},
             "styles": {name: list(latent) for name, latent in self.styles.items()},
             "training": dict(self.training),
         }
 
     def save(self, folder: Path) -> None:
-        """Write the model into a folder that exists. Raises OSError."""
+        """Write the model into a folder that exists, in place of one that is there. Raises OutputError."""
         tensors = self.hypernetwork.state_dict()
-        write_weights(folder / "model.safetensors", tensors, ARCHITECTURE, asdict(self.hypernetwork.shape))
-        write_text(folder / "model.json", json.dumps(self.describe(), indent=1) + "\n")
+        with whole_file(folder / WEIGHTS, overwrite=True) as beside:
+            write_weights(beside, tensors, ARCHITECTURE, asdict(self.hypernetwork.shape))
+        self.save_description(folder)
+
+    def save_description(self, folder: Path) -> None:
+        """Write what is not weights, such as the names of styles, alone. Raises OutputError."""
+        text = json.dumps(self.describe(), indent=1, ensure_ascii=False) + "\n"
+        write_text(folder / DESCRIPTION, text, overwrite=True)
 
     @classmethod
     def load(cls, folder: Path) -> StyleModel:
@@ -118,31 +134,40 @@ class StyleModel:
         Raises:
             CheckpointError: the folder holds no style model, or a damaged one, or one of a later version.
         """
-        description = _read_description(folder / "model.json")
+        if (folder / CHECKPOINT).exists() and not (folder / WEIGHTS).exists():
+            raise CheckpointError(
+                f"The training in {folder} has not finished; go on with pgt styles train --resume."
+            )
+        path = folder / DESCRIPTION
+        description = _read_description(path)
         try:
-            unet = UNetShape(**description["unet"])
-            shape = HyperNetworkShape(
-                **{**description["hypernetwork"], "hidden": tuple(description["hypernetwork"]["hidden"])}
-            )
-            prepared = description["preparation"]
-            preparation = Preparation(
-                **{**prepared, "spacing": tuple(prepared["spacing"]), "values": tuple(prepared["values"])}
-            )
-            model = cls.new(
-                unet, shape, preparation, tuple(description["patch"]), tuple(description["class_names"])
-            )
+            model = cls.untrained(description)
             model.latents = {case: tuple(latent) for case, latent in description["latents"].items()}
             model.styles = {name: tuple(latent) for name, latent in description["styles"].items()}
             model.training = description["training"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{folder / 'model.json'} describes no style model: {error!r}.") from error
-        weights = read_weights(folder / "model.safetensors").tensors
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} describes no style model: {error!r}.") from error
+        weights = read_weights(folder / WEIGHTS).tensors
         try:
             model.hypernetwork.load_state_dict(weights)
         except RuntimeError as error:
-            raise CheckpointError(f"{folder / 'model.safetensors'} is of another architecture.") from error
+            raise CheckpointError(f"{folder / WEIGHTS} is of another architecture than {path}.") from error
         model.hypernetwork.eval()
         return model
+
+    @classmethod
+    def untrained(cls, architecture: Mapping[str, Any]) -> StyleModel:
+        """A model from what `architecture` says. Raises KeyError, TypeError or ValueError."""
+        hyper, prepared = dict(architecture["hypernetwork"]), dict(architecture["preparation"])
+        hyper["hidden"] = tuple(hyper["hidden"])
+        prepared["spacing"], prepared["values"] = tuple(prepared["spacing"]), tuple(prepared["values"])
+        return cls.new(
+            UNetShape(**architecture["unet"]),
+            HyperNetworkShape(**hyper),
+            Preparation(**prepared),
+            tuple(architecture["patch"]),
+            tuple(architecture["class_names"]),
+        )
 
 
 def _read_description(path: Path) -> dict[str, Any]:

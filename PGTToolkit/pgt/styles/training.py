@@ -1,69 +1,33 @@
 """Train a style model: hyper-network and latent vectors together (Joutard et al., equation 1).
 
-Every epoch sees each case once, in an order drawn from seed and epoch alone, so a training that was stopped
-at any moment and goes on from its last checkpoint takes the same course as one that never stopped.
+Every epoch sees each case once. What is drawn depends on seed, epoch and case alone, so a training that was
+stopped at any moment and goes on from its last checkpoint takes the same course as one that never stopped.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from pgt.errors import Cancelled, CheckpointError
+from pgt.errors import Cancelled, PGTError
+from pgt.styles.distributed import Team
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
+from pgt.styles.precision import bfloat16_is_fast
 from pgt.styles.sampling import PreparedCase, take_patches
 from pgt.styles.style_model import StyleModel
-
-
-@dataclass(frozen=True)
-class StyleTrainingSettings:
-    """How to train.
-
-    Args:
-        epochs: at most; the last `decay` share of them runs with a falling rate.
-        learning_rate: of the hyper-network (Adam).
-        latent_rate: of the latent vectors (Adam).
-        latent_penalty: weight of the L1 norm of the latent vectors.
-        cases_per_step: trained together, each with weights of its own.
-        decay: share of the epochs at the end in which both rates fall to a twentieth.
-        patience: epochs without a better loss after which the falling begins early; 0 for never.
-        mixed_precision: run the primary network in bfloat16 (the hyper-network stays in float32).
-        checkpoint_seconds: at most this much work is lost when training is stopped.
-        seed: of everything that is drawn.
-        device: "cpu" or "cuda".
-    """
-
-    epochs: int = 200
-    learning_rate: float = 1e-3
-    latent_rate: float = 0.03
-    latent_penalty: float = 0.05
-    cases_per_step: int = 8
-    decay: float = 0.3
-    patience: int = 0
-    mixed_precision: bool = True
-    checkpoint_seconds: float = 60.0
-    seed: int = 0
-    device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What a progress report says: losses are means over the cases; latents are [case, dimension]."""
-
-    number: int
-    of: int
-    loss: float
-    dice: float
-    seconds: float
-    latents: Tensor
+from pgt.styles.training_log import Epoch, TrainingLog
+from pgt.styles.training_schedule import Schedule
+from pgt.styles.training_settings import StyleTrainingSettings
+from pgt.styles.training_state import read_state, write_state
 
 
 def train(
@@ -73,37 +37,51 @@ def train(
     folder: Path,
     report: Callable[[Epoch], None] = lambda epoch: None,
     cancelled: Callable[[], bool] = lambda: False,
+    team: Team | None = None,
 ) -> StyleModel:
     """Train ``model`` on ``cases``; a training that was begun in ``folder`` goes on.
 
     Args:
         model: an untrained model; it is trained in place.
-        cases: prepared with the model's `Preparation`.
-        settings: how to train.
-        folder: receives ``checkpoint.pt`` (all that is needed to go on) and ``log.jsonl`` (one line an
-            epoch).
-        report: called after every epoch.
-        cancelled: asked after every step; the last checkpoint stays.
+        cases: prepared with the model's `Preparation`, two or more.
+        settings: how to train; for one that goes on, as it began, but for `StyleTrainingSettings.LATER`.
+        folder: receives ``checkpoint.pt`` (all that is needed to go on), ``log.jsonl`` and ``latents.jsonl``
+            (`pgt.styles.training_log`).
+        report: called after every epoch, in the first process alone.
+        cancelled: asked before every step; the last checkpoint stays.
+        team: the processes that train together; only the first writes and reports.
 
     Returns:
-        The model with the latent vectors of all cases.
+        The model with the latent vectors of all cases, on the CPU.
 
     Raises:
         Cancelled: ``cancelled`` said so.
+        CheckpointError: the checkpoint in ``folder`` is damaged or of another training.
+        PGTError: the training diverged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    course = _Course(model, cases, settings, folder)
+    if settings.device == "cpu":
+        torch.set_flush_denormal(True)  # shrinking activations would slow a long training down
+    course = _Course(model, cases, settings, folder, team or Team())
     course.resume()
+    log = TrainingLog(folder, course.done) if course.team.leads else None
     while not course.is_over:
-        report(course.epoch(cancelled))
-        course.save_when_due()
-    course.save()
+        epoch = course.epoch(cancelled)
+        if log:
+            log.add(epoch)
+            report(epoch)
+            course.save_when_due()
+    if course.team.leads:
+        course.save()
+    model.hypernetwork.cpu().eval()
     model.latents = course.table.by_case()
     model.training = {
         **asdict(settings),
+        "mixed_precision": course.mixed_precision,
         "epochs_run": course.done,
+        "loss": course.losses[-1],
         "cases": len(cases),
-        "seconds": course.seconds,
+        "seconds": round(course.seconds, 1),
     }
     return model
 
@@ -117,15 +95,18 @@ class _Course:
         cases: Sequence[PreparedCase],
         settings: StyleTrainingSettings,
         folder: Path,
+        team: Team,
     ) -> None:
         generator = torch.Generator().manual_seed(settings.seed)
-        self.model, self.cases, self.settings, self.folder = model, cases, settings, folder
+        self.model, self.cases, self.settings, self.folder, self.team = model, cases, settings, folder, team
         self.network = model.hypernetwork.to(settings.device).train()
+        team.follow_the_first(parameter.data for parameter in self.network.parameters())
         self.table = LatentTable([case.name for case in cases], self.network.shape.latent, generator)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        self.schedule = Schedule(settings.epochs, settings.decay, settings.patience)
+        self.mixed_precision = self._decide_precision()
         self.losses: list[float] = []
         self.seconds = 0.0
-        self.falls_from = round(settings.epochs * (1 - settings.decay))
         self._saved = time.monotonic()
 
     @property
@@ -134,107 +115,119 @@ class _Course:
         return len(self.losses)
 
     @property
-    def last(self) -> int:
-        """The epoch after which training ends."""
-        return max(round(self.falls_from / (1 - self.settings.decay)), self.falls_from + 1)
-
-    @property
     def is_over(self) -> bool:
-        return self.done >= self.last
+        """Whether no epoch is left."""
+        return self.done >= self.schedule.last
 
     def epoch(self, cancelled: Callable[[], bool]) -> Epoch:
         """Every case once."""
         start = time.monotonic()
-        draw = np.random.default_rng((self.settings.seed, self.done))
-        rows = draw.permutation(len(self.cases))
+        order = np.random.default_rng((self.settings.seed, self.done)).permutation(len(self.cases))
+        rate = self.schedule.rate(self.done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * rate
         results = []
-        for first in range(0, len(rows), self.settings.cases_per_step):
+        for first in range(0, len(order), self.settings.cases_per_step):
             if cancelled():
                 raise Cancelled
-            results.append(self._step(rows[first : first + self.settings.cases_per_step], draw))
-        loss, dice = torch.cat(results, dim=1).mean(dim=1).tolist()
+            rows = order[first : first + self.settings.cases_per_step]
+            results.append(self._step(rows, self.settings.latent_rate * rate))
+        loss, dice = torch.cat(results).mean(dim=0).tolist()
         self.losses.append(loss)
-        self._look_for_the_plateau()
+        self.schedule.look_for_the_plateau(self.losses)
         self.seconds += time.monotonic() - start
-        epoch = Epoch(self.done, self.last, loss, dice, self.seconds, self.table.mean.clone())
-        self._log(epoch)
-        return epoch
+        return Epoch(self.done, self.schedule.last, loss, dice, self.seconds, self.table.by_case())
 
-    def _step(self, rows: np.ndarray, draw: np.random.Generator) -> Tensor:
-        """One step for a few cases; loss and Dice loss, [2, case]."""
-        settings, chosen = self.settings, torch.from_numpy(rows)
-        images, labels = take_patches([self.cases[row] for row in rows], self.model.patch, draw)
-        latents = self.table.vectors[chosen].to(settings.device).requires_grad_(True)
-        with torch.autocast(settings.device, dtype=torch.bfloat16, enabled=settings.mixed_precision):
-            logits = self.model.logits(images.to(settings.device), latents)
-        parts = segmentation_loss(logits, labels.to(settings.device))
-        loss = parts.total + settings.latent_penalty * latents.abs().sum(dim=1)
+    def _step(self, rows: NDArray[np.int64], latent_rate: float) -> Tensor:
+        """One step for a few cases; loss and Dice loss, [case, 2]."""
+        latents = self.table.vectors[torch.from_numpy(rows)].to(self.settings.device).requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.mean().backward()
-        rate = self._falling()
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate
+        outcome = self._computed(rows, latents)
+        gradients = [_gradient(parameter) for parameter in self.network.parameters()]
+        found = torch.cat([_gradient(latents), outcome], dim=1)
+        self.team.add_up([*gradients, found])
+        found = found.cpu()
+        if not bool(torch.isfinite(found).all()):
+            raise PGTError(
+                f"The training in {self.folder} diverged in epoch {self.done + 1}; a lower learning rate "
+                "may help."
+            )
         self.optimizer.step()
-        assert latents.grad is not None
         # The mean over the step's cases belongs to the hyper-network; a vector belongs to its case alone.
-        self.table.step(chosen, latents.grad.cpu() * len(rows), settings.latent_rate * rate)
-        return torch.stack([parts.total.detach(), parts.dice.detach()]).cpu()
+        by_vector = found[:, : latents.shape[1]] * len(rows)
+        self.table.step(torch.from_numpy(rows), by_vector, latent_rate)
+        return found[:, latents.shape[1] :]
 
-    def _falling(self) -> float:
-        """What both rates are multiplied by in this epoch."""
-        if self.done < self.falls_from:
-            return 1.0
-        share = (self.done - self.falls_from + 1) / max(self.last - self.falls_from, 1)
-        return max(1 - share, 0.05)
+    def _computed(self, rows: NDArray[np.int64], latents: Tensor) -> Tensor:
+        """Put this process's part of a step's gradients on network and ``latents``.
 
-    def _look_for_the_plateau(self) -> None:
-        patience = self.settings.patience
-        if not patience or self.done >= self.falls_from:
-            return
-        recent, before = self.losses[-patience:], self.losses[:-patience]
-        if before and min(before) <= min(recent):
-            self.falls_from = self.done
+        Returns:
+            Loss and Dice loss, [case, 2]; lines of other processes' cases stay 0.
+        """
+        settings, own = self.settings, self.team.own(len(rows))
+        outcome = torch.zeros(len(rows), 2, device=settings.device)
+        if not own:
+            return outcome
+        draws = [np.random.default_rng((settings.seed, self.done, int(rows[place]))) for place in own]
+        images, labels = take_patches([self.cases[rows[place]] for place in own], self.model.patch, draws)
+        mine = latents[own]
+        with torch.autocast(settings.device, dtype=torch.bfloat16, enabled=self.mixed_precision):
+            logits = self.model.logits(images.to(settings.device), mine)
+        parts = segmentation_loss(logits, labels.to(settings.device))
+        loss = parts.total + settings.latent_penalty * mine.abs().sum(dim=1)
+        (loss.sum() / len(rows)).backward()
+        outcome[own] = torch.stack([parts.total.detach(), parts.dice.detach()], dim=1)
+        return outcome
 
-    def _log(self, epoch: Epoch) -> None:
-        line = {"epoch": epoch.number, "loss": epoch.loss, "dice_loss": epoch.dice, "seconds": epoch.seconds}
-        log = self.folder / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        # A resumed training repeats the epochs since its last checkpoint.
-        text = "".join(f"{kept}\n" for kept in [*lines[: epoch.number - 1], json.dumps(line)])
-        log.write_text(text, encoding="utf-8")
+    def _decide_precision(self) -> bool:
+        wanted = self.settings.mixed_precision
+        decision = bfloat16_is_fast(self.settings.device) if wanted == "auto" else bool(wanted)
+        shared = torch.tensor([float(decision)], device=self.settings.device)
+        self.team.follow_the_first([shared])
+        return bool(shared.item())
 
     # --- checkpoints
 
     def save_when_due(self) -> None:
+        """Write a checkpoint where the last one is old enough."""
         if time.monotonic() - self._saved > self.settings.checkpoint_seconds:
             self.save()
 
     def save(self) -> None:
-        """Write the checkpoint beside its place, then put it there."""
-        content = {
+        """Write a checkpoint."""
+        write_state(self.folder, self._state())
+        self._saved = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "settings": asdict(self.settings),
+            "model": self.model.architecture(),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "latents": self.table.state(),
             "cases": list(self.table.cases),
             "losses": self.losses,
-            "falls_from": self.falls_from,
+            "plateau": self.schedule.plateau,
+            "mixed_precision": self.mixed_precision,
             "seconds": self.seconds,
         }
-        partial = self.folder / "checkpoint.pt.partial"
-        torch.save(content, partial)
-        partial.replace(self.folder / "checkpoint.pt")
-        self._saved = time.monotonic()
 
     def resume(self) -> None:
         """Go on from the checkpoint, where there is one."""
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
+        state = read_state(self.folder, self._state())
+        if state is None:
             return
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["cases"] != list(self.table.cases):
-            raise CheckpointError(f"{path} belongs to a training on other cases; choose another folder.")
-        self.network.load_state_dict(content["network"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.table.restore(content["latents"])
-        self.losses, self.falls_from = content["losses"], content["falls_from"]
-        self.seconds = content["seconds"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.table.restore(state["latents"])
+        self.losses, self.seconds = state["losses"], state["seconds"]
+        self.mixed_precision = state["mixed_precision"]
+        if state["settings"]["epochs"] == self.settings.epochs:
+            self.schedule.plateau = state["plateau"]
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    """The gradient, 0 where this process had nothing to add."""
+    if tensor.grad is None:
+        tensor.grad = torch.zeros_like(tensor)
+    return tensor.grad
