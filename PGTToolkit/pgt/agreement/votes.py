@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgt.agreement.masks import Box, CroppedMask, Mask, common_box
-from pgt.agreement.readings import DrawnSlices, Reading, Sitting
+from pgt.agreement.peak import session_order
+from pgt.agreement.readings import DrawnSlices, Reading
 from pgt.errors import InputError
 
 NOWHERE: Box = (slice(0, 0), slice(0, 0), slice(0, 0))
@@ -98,19 +99,14 @@ def drawn_by_all(drawn: Sequence[DrawnSlices | None]) -> DrawnSlices | None:
 def first_sessions(readings: Sequence[Reading]) -> tuple[Reading, ...]:
     """One reading for each rater and case, that of the first session, in the order given.
 
-    A rater who drew a case twice has one voice in it. Sessions with numbers for names count by number.
+    A rater who drew a case twice has one voice in it.
     """
     first: dict[tuple[str, str], Reading] = {}
     for reading in readings:
         key = (reading.case, reading.sitting.rater)
-        if key not in first or _session_order(reading.sitting) < _session_order(first[key].sitting):
+        if key not in first or session_order(reading.sitting) < session_order(first[key].sitting):
             first[key] = reading
     return tuple(reading for reading in readings if first[(reading.case, reading.sitting.rater)] is reading)
-
-
-def _session_order(sitting: Sitting) -> tuple[float, str]:
-    number = float(sitting.session) if sitting.session.isdecimal() else float("inf")
-    return number, sitting.session
 
 
 def _on_slices(slices: DrawnSlices, box: Box) -> Mask:
