@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from geometries import DIRECTIONS
 from scipy.ndimage import gaussian_filter
+from simulated_raters import SimulatedRater, Study
 
 from pgt.agreement.masks import CroppedMask
 from pgt.agreement.outlier_directions import DrawnCase, towards, uncovered
@@ -196,6 +197,21 @@ def test_different_grids_are_refused() -> None:
     moved = replace(given[0], geometry=replace(given[0].geometry, origin=(0, 0, 0)))
     with pytest.raises(InputError, match="different grids in case case 0"):
         outliers([moved, *given[1:]])
+
+
+def named(faulty: SimulatedRater, studies: int) -> list[str]:
+    """Who is named in studies of ten cases, of tubes and ellipsoids, easy and hard, and how."""
+    study = Study((SimulatedRater("a"), SimulatedRater("b"), faulty), sessions=1)
+    found = [outliers(study.readings(cases=10, seed=seed)) for seed in range(studies)]
+    return [f"{one.rater} {one.direction}" for of_study in found for one in of_study]
+
+
+def test_simulated_raters_with_a_systematic_fault_are_named_and_others_are_not() -> None:
+    assert named(SimulatedRater("c", shift_mm=(0, 0, 2.5)), 10) == ["c shifted"] * 10
+    larger = named(SimulatedRater("c", grow_mm=1.5), 20)
+    assert set(larger) == {"c larger"}
+    assert len(larger) >= 15
+    assert len(named(SimulatedRater("c"), 60)) <= 5
 
 
 def box_case(direction: Matrix, spacing: tuple[float, float, float] = SPACING) -> DrawnCase:
