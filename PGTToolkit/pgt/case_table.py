@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgt.errors import InputError
+from pgt.output_files import write_text
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,24 @@ def read_case_table(path: Path, needed: Sequence[str] = ("case", "image")) -> tu
     if twice:
         raise InputError(f"{path} names the case {', '.join(twice)} more than once.")
     return rows
+
+
+def write_case_table(path: Path, rows: Sequence[CaseRow], overwrite: bool = False) -> None:
+    """Write a table that `read_case_table` reads, with absolute paths.
+
+    Raises:
+        OutputError: the file exists and must not be overwritten, or cannot be written.
+    """
+    others = list(dict.fromkeys(name for row in rows for name in row.others))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "image", "label", *others])
+    for row in rows:
+        label = row.label.resolve() if row.label else ""
+        writer.writerow(
+            [row.case, row.image.resolve(), label, *(row.others.get(name, "") for name in others)]
+        )
+    write_text(path, text.getvalue(), overwrite)
 
 
 def table_lines(path: Path, needed: Sequence[str]) -> tuple[tuple[int, Mapping[str, str]], ...]:

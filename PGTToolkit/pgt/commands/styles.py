@@ -4,4 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pgt.commands import styles_train
+
 app = typer.Typer(help="Learn annotation styles, and segment in them.", no_args_is_help=True)
+app.command("train")(styles_train.train)

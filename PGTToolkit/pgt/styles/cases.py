@@ -18,7 +18,8 @@ from pgt.errors import InputError
 from pgt.output_files import whole_file
 from pgt.styles.preparation import Preparation
 from pgt.styles.sampling import PreparedCase
-from pgt.styles.survey import CaseProgress, check_rows, read_labels
+from pgt.styles.survey import CaseProgress, read_labels
+from pgt.styles.training_order import check_rows
 from pgt.volume_io import read_volume
 
 _FORMAT = 1

@@ -72,13 +72,3 @@ class Team:
         """Go on when all processes have come here."""
         if self.size > 1:
             network.barrier()
-
-
-def under_torchrun() -> bool:
-    """Whether this process is one of several that ``torchrun`` started."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def follows() -> bool:
-    """Whether another process of a ``torchrun`` leads, so that this one writes nothing."""
-    return under_torchrun() and os.environ.get("RANK", "0") != "0"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,9 +16,9 @@ from pgt.styles.hypernetwork import HyperNetworkShape
 from pgt.styles.preparation import Preparation
 from pgt.styles.style_model import StyleModel
 from pgt.styles.survey import CaseProgress, Survey, SurveyedCase, survey
+from pgt.styles.training_order import SizeName
+from pgt.styles.training_settings import StyleTrainingSettings
 from pgt.styles.unet import UNetShape
-
-SizeName = Literal["small", "factored", "published"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,10 @@ class ModelSize:
     across: int
     voxels: int
 
+
+_STEPS = 1500
+_VISITS = 80
+_MOST_EPOCHS = 400
 
 SIZES: dict[str, ModelSize] = {
     "small": ModelSize(channels=8, levels=2, layers=2, rank=8, across=16, voxels=40**3),
@@ -104,6 +107,15 @@ def plan_for(
             patch,
             tuple(surveyed.names.values()),
         )
+
+
+def plan_epochs(cases: int, settings: StyleTrainingSettings) -> int:
+    """How many epochs a training may need, from the number of its cases.
+
+    The hyper-network takes a number of steps to learn, and each latent vector a number of visits.
+    """
+    steps_an_epoch = math.ceil(cases / settings.cases_per_step)
+    return min(max(math.ceil(_STEPS / steps_an_epoch), _VISITS), _MOST_EPOCHS)
 
 
 def choose_spacing(cases: Sequence[SurveyedCase], across: int) -> Vector:

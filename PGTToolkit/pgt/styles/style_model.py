@@ -19,17 +19,14 @@ from pgt.errors import CheckpointError
 from pgt.output_files import whole_file, write_text
 from pgt.propagation.weight_files import read_weights, write_weights
 from pgt.styles.hypernetwork import HyperNetwork, HyperNetworkShape
+from pgt.styles.model_folder import CHECKPOINT, DESCRIPTION, WEIGHTS
 from pgt.styles.preparation import Preparation
-from pgt.styles.training_state import CHECKPOINT
 from pgt.styles.unet import UNet, UNetShape
 
 SCHEMA = "pgt-style-model"
 VERSION = 1
 ARCHITECTURE = "hypersort"
 MAIN_STYLE = "main"
-
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.json"
 
 Latent = tuple[float, ...]
 

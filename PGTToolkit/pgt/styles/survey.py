@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pgt.case_table import CaseRow
 from pgt.errors import InputError
 from pgt.geometry import Geometry
+from pgt.styles.training_order import check_rows, listed
 from pgt.volume import LabelMap, Segment
 from pgt.volume_io import read_geometry, read_label_map
 
@@ -81,19 +82,6 @@ def survey(
     return Survey(tuple(cases), _shared_names(cases, values))
 
 
-def check_rows(rows: Sequence[CaseRow]) -> None:
-    """Refuse a table that no style can be learnt from, by what it says itself. Raises InputError."""
-    if len(rows) < 2:
-        raise InputError("Styles are learnt by comparing cases; one case alone has none. List two or more.")
-    without = [row.case for row in rows if row.label is None]
-    if without:
-        raise InputError(f"The table names no label map for {_listed(without)}; every case needs one.")
-    for row in rows:
-        for path in (row.image, row.label):
-            if path is not None and not path.exists():
-                raise InputError(f"{path} (case {row.case}) does not exist.")
-
-
 def read_labels(row: CaseRow, geometry: Geometry) -> LabelMap:
     """The label map of a case, which lies on the grid of its image. Raises InputError."""
     assert row.label is not None  # check_rows
@@ -150,10 +138,5 @@ def _shared_names(cases: Sequence[SurveyedCase], values: Sequence[int] | None) -
         names[value] = next(iter(by_name), "") or Segment.numbered(value).name
     absent = sorted(set(values or ()) - set(names))
     if absent:
-        raise InputError(f"No case has label {_listed([str(value) for value in absent])}.")
+        raise InputError(f"No case has label {listed([str(value) for value in absent])}.")
     return names
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

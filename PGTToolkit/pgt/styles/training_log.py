@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pgt.output_files import write_text
-
-LOSSES = "log.jsonl"
-LATENTS = "latents.jsonl"
+from pgt.styles.model_folder import LATENTS, LOSSES
 
 
 @dataclass(frozen=True)

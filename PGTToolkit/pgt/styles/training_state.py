@@ -11,9 +11,8 @@ import torch
 
 from pgt.errors import CheckpointError
 from pgt.output_files import whole_file
+from pgt.styles.model_folder import CHECKPOINT
 from pgt.styles.training_settings import StyleTrainingSettings
-
-CHECKPOINT = "checkpoint.pt"
 
 
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
@@ -70,6 +69,15 @@ def read_settings(folder: Path) -> StyleTrainingSettings:
         return StyleTrainingSettings(**{name: value for name, value in settings.items() if name in known})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is no checkpoint of a style training.") from error
+
+
+def read_architecture(folder: Path) -> dict[str, Any]:
+    """What `StyleModel.architecture` said when the training in a folder was begun. Raises CheckpointError."""
+    path = folder / CHECKPOINT
+    state = _read(path)
+    if not isinstance(state.get("model"), dict):
+        raise CheckpointError(f"{path} is no checkpoint of a style training.")
+    return dict(state["model"])
 
 
 def _read(path: Path) -> dict[str, Any]:
