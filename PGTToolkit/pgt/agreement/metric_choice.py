@@ -284,7 +284,7 @@ def _volume(known: Answers) -> list[tuple[str, str]]:
 
 def _why_not_dice(traits: StructureTraits) -> str:
     return (
-        f"Do not judge it by Dice or IoU: it is about {traits.thickness_voxels:.0f} voxels thick, and an "
+        f"Do not judge it by Dice or IoU: it is about {_voxels(traits.thickness_voxels)} thick, and an "
         f"outline one voxel further inside alone brings Dice to {traits.dice_one_voxel_in:.2f} (FP3.1)."
     )
 
@@ -299,3 +299,7 @@ def _traits_of(label: str, readings: Sequence[Reading]) -> StructureTraits:
         if sum(one.voxels > 0 for one in measured) == _MOST_CASES:
             break
     return typical_traits(measured)
+
+
+def _voxels(count: float) -> str:
+    return "1 voxel" if round(count) == 1 else f"{count:.0f} voxels"
