@@ -74,3 +74,21 @@ def slice_indices(text: str | None) -> tuple[int, ...] | None:
     if indices[0] < 0:
         raise InputError(f"--slices counts from 0; there is no slice {indices[0]}.")
     return indices
+
+
+def spacing_in_mm(text: str | None) -> tuple[float, float, float] | None:
+    """Read ``"2"`` or ``"2,2,3"``; None stays None.
+
+    Raises:
+        InputError: it is neither one length nor three.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--spacing takes millimetres such as 2 or 2,2,3, not {text!r}.") from error
+    if len(numbers) not in (1, 3) or not all(0 < number < 1000 for number in numbers):
+        raise InputError(f"--spacing takes one length above 0 mm or three, not {text!r}.")
+    right, anterior, superior = numbers if len(numbers) == 3 else numbers * 3
+    return right, anterior, superior

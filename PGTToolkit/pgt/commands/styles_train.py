@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pgt.commands.child import Report, Step, run_in_child
-from pgt.commands.choices import Device
+from pgt.commands.choices import Device, spacing_in_mm
 from pgt.commands.progress import ProgressBar
 from pgt.errors import InputError
 
@@ -103,7 +103,7 @@ def train(
         rows=read_case_table(cases, needed=("case", "image", "label")),
         folder=output,
         size=size.value,
-        spacing=_spacing(spacing),
+        spacing=spacing_in_mm(spacing),
         values=_labels(labels),
         latent=latent,
         settings=StyleTrainingSettings(**chosen, device=device.word),
@@ -135,20 +135,6 @@ def train_order(report: Report, order: TrainingOrder) -> str:
 
 def _precision(chosen: Precision | None) -> bool | Literal["auto"] | None:
     return None if chosen is None else "auto" if chosen is Precision.AUTO else chosen is Precision.ON
-
-
-def _spacing(text: str | None) -> tuple[float, float, float] | None:
-    """Read ``"2"`` or ``"2,2,3"``."""
-    if text is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"--spacing takes millimetres such as 2 or 2,2,3, not {text!r}.") from error
-    if len(numbers) not in (1, 3) or not all(0 < number < 1000 for number in numbers):
-        raise InputError(f"--spacing takes one length above 0 mm or three, not {text!r}.")
-    right, anterior, superior = numbers if len(numbers) == 3 else numbers * 3
-    return right, anterior, superior
 
 
 def _labels(text: str | None) -> tuple[int, ...] | None:
