@@ -3,13 +3,29 @@
 A department has five to twenty cases that several raters drew. With so few, the usual percentile and BCa
 bootstrap intervals are too short. The intervals here are studentised (bootstrap-t; Efron and Tibshirani 1993,
 chapter 12) on a scale on which the numbers have no ends: the logit for scores from 0 to 1, the logarithm for
-distances, Fisher's z for correlations. They never leave the range of the metric. With fewer than
-:data:`FEWEST_FOR_BOOTSTRAP` cases, where a bootstrap has few distinct resamples and its intervals grow wild,
-Student's t is used on the same scale, and with more cases no interval reaches further than 1.5 times or less
-far than 0.6 times Student's: a single odd case would otherwise stretch it to the end of the range.
+distances, Fisher's z for correlations. They never leave the range of the metric. To each side they reach at
+least as far as Student's t on that scale, because the studentised bootstrap alone held the truth in 92 to
+94 %, and at most 1.5 times as far, because a single odd case among many alike would stretch it to the end of
+the range. With fewer than :data:`FEWEST_FOR_BOOTSTRAP` cases, where a bootstrap has few distinct resamples,
+it is Student's t.
 
-No interval over cases can tell of what no case shows: with one failure (Dice 0) in twenty cases and ten cases
-drawn, every second study sees no failure, and its interval lies above the true mean. Nor do they speak of
+How often 95 % intervals held the true mean, in %, for simulated raters' Dice and distances, beta and lognormal
+scores (``python -m Benchmarks band-coverage``):
+
+=====  ============  ================  =========  ===========
+cases  as here       SciPy percentile  SciPy BCa  Student's t
+=====  ============  ================  =========  ===========
+5      92.4 to 94.9  78.5 to 82.3      79 to 83   87.0 to 94.1
+8      94.4 to 96.3  84.3 to 87.8      85 to 88   89.2 to 94.1
+12     94.5 to 96.1  86.8 to 90.6      88 to 90   90.5 to 94.7
+20     94.2 to 95.4  89.6 to 92.2      90 to 94   92.4 to 94.6
+=====  ============  ================  =========  ===========
+
+With heavier tails (lognormal, standard deviation of the logarithm 1) every method holds less: 90 to 92 here, 72
+to 88 for SciPy's.
+
+No interval over cases can tell of what no case shows: where one case in twenty fails (Dice 0), three of
+five studies of ten cases see no failure, and their intervals lie above the true mean. Nor do they speak of
 raters who were not asked: they hold for these raters and cases like these.
 """
 
@@ -37,8 +53,8 @@ FEWEST_FOR_BOOTSTRAP = 6
 MOST_FOR_JACKKNIFE = 150
 """Beyond this many cases Student's t does as well, and the jackknife within the bootstrap takes long."""
 
-REACH_LIMITS = (0.6, 1.5)
-"""Shortest and longest reach of an interval to each side, in times Student's; see :func:`_interval`."""
+REACH_LIMITS = (1.0, 1.5)
+"""Shortest and longest reach of an interval to each side, in times Student's."""
 
 _BLOCK = 2_000_000
 _ROUNDING = 1e-9
@@ -198,6 +214,8 @@ def confidence_that_greater(a_by_case: Sequence[float], b_by_case: Sequence[floa
     Raises:
         ValueError: one of the two has fewer than :data:`FEWEST_FOR_INTERVAL` cases.
     """
+    from scipy.stats import t
+
     values = np.array([a_by_case, b_by_case], dtype=np.float64)
     values = values[:, ~np.isnan(values).all(axis=0)]
     there = ~np.isnan(values)
@@ -207,16 +225,14 @@ def confidence_that_greater(a_by_case: Sequence[float], b_by_case: Sequence[floa
     difference, error = (float(found[0]) for found in _difference(np.ones((1, values.shape[1])), values))
     if error <= _ROUNDING * max(float(np.nanmax(np.abs(values))), _ROUNDING):
         return 0.5 if abs(difference) <= _ROUNDING else float(difference > 0)
-    if fewest >= FEWEST_FOR_BOOTSTRAP:
-        found, errors = _difference(resampled_counts(values.shape[1], seed), values)
-        pivots = _pivots(found, errors, difference, error)
-        if pivots.size >= RESAMPLES // 2:
-            below = np.count_nonzero(pivots < difference / error)
-            equal = np.count_nonzero(pivots == difference / error)
-            return float((below + equal / 2) / pivots.size)
-    from scipy.stats import t
-
-    return float(t.cdf(difference / error, fewest - 1))
+    distance = difference / error
+    bounds = sorted(float(t.cdf(distance / reach, fewest - 1)) for reach in REACH_LIMITS)
+    if fewest < FEWEST_FOR_BOOTSTRAP:
+        return float(t.cdf(distance, fewest - 1))
+    found, errors = _difference(resampled_counts(values.shape[1], seed), values)
+    pivots = _pivots(found, errors, difference, error)
+    rank = np.count_nonzero(pivots < distance) + np.count_nonzero(pivots == distance) / 2
+    return float(np.clip(rank / pivots.size, *bounds))
 
 
 def _difference(counts: Numbers, values: Numbers) -> tuple[Numbers, Numbers]:
