@@ -9,8 +9,8 @@ least as far as Student's t on that scale, because the studentised bootstrap alo
 the range. With fewer than :data:`FEWEST_FOR_BOOTSTRAP` cases, where a bootstrap has few distinct resamples,
 it is Student's t.
 
-How often 95 % intervals held the true mean, in %, for simulated raters' Dice and distances, beta and lognormal
-scores (``python -m Benchmarks band-coverage``):
+How often 95 % intervals held the true mean, in %, for simulated raters' Dice and distances, and beta and
+lognormal scores (``python -m Benchmarks band-coverage``):
 
 =====  ============  ================  =========  ===========
 cases  as here       SciPy percentile  SciPy BCa  Student's t
@@ -21,8 +21,8 @@ cases  as here       SciPy percentile  SciPy BCa  Student's t
 20     94.2 to 95.4  89.6 to 92.2      90 to 94   92.4 to 94.6
 =====  ============  ================  =========  ===========
 
-With heavier tails (lognormal, standard deviation of the logarithm 1) every method holds less: 90 to 92 here, 72
-to 88 for SciPy's.
+With heavier tails (lognormal, standard deviation of the logarithm 1) every method holds less: 90 to 92 here,
+72 to 88 for SciPy's.
 
 No interval over cases can tell of what no case shows: where one case in twenty fails (Dice 0), three of
 five studies of ten cases see no failure, and their intervals lie above the true mean. Nor do they speak of
