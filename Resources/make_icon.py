@@ -1,7 +1,8 @@
-"""Draw the extension's icons: a structure of stacked slices, three of them annotated. `make icon` runs it.
+"""Draw the extension's icons. `make icon` runs it.
 
-Writes Resources/PGTToolkit.png (128 pixels, for the extension catalogue) and the module's icon of the same
-drawing. Drawn at eight times the size and reduced, so that edges are smooth without an SVG renderer.
+A structure of stacked slices, three of them annotated: Resources/PGTToolkit.png (128 pixels, for the
+extension catalogue) and the icon of Annotate. One slice with the outlines of two raters: the icon of
+Agreement. Drawn at eight times the size and reduced, so that edges are smooth without an SVG renderer.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 PROJECT = Path(__file__).resolve().parent.parent
-MODULE_ICON = PROJECT / "PGTToolkit" / "Resources" / "Icons" / "PGTAnnotate.png"
-ICONS = (PROJECT / "Resources" / "PGTToolkit.png", MODULE_ICON)
+MODULE_ICONS = PROJECT / "PGTToolkit" / "Resources" / "Icons"
+STACK_ICONS = (PROJECT / "Resources" / "PGTToolkit.png", MODULE_ICONS / "PGTAnnotate.png")
+OUTLINES_ICON = MODULE_ICONS / "PGTAgreement.png"
 
 SIZE = 128
 OVERSAMPLING = 8
@@ -32,10 +34,16 @@ def half_width(height: float) -> float:
     return 0.36 * math.sqrt(math.sin(math.pi * (0.12 + 0.80 * height))) * (1.08 - 0.42 * height)
 
 
-def draw_icon() -> Image.Image:
+def background() -> Image.Image:
     scale = SIZE * OVERSAMPLING
     icon = Image.new("RGBA", (scale, scale))
     ImageDraw.Draw(icon).rounded_rectangle((0, 0, scale - 1, scale - 1), radius=scale // 6, fill=BACKGROUND)
+    return icon
+
+
+def draw_stack() -> Image.Image:
+    icon = background()
+    scale = icon.width
     for index in range(SLICES):
         height = index / (SLICES - 1)
         annotated = index in ANNOTATED_SLICES
@@ -50,12 +58,39 @@ def draw_icon() -> Image.Image:
             width=scale // (50 if annotated else 90),
         )
         icon = Image.alpha_composite(icon, layer)
+    return reduced(icon)
+
+
+def outline(shift: float, wobble: float) -> list[tuple[float, float]]:
+    """A closed organ-like outline, as shares of the icon."""
+    points = []
+    for step in range(180):
+        angle = math.tau * step / 180
+        radius = 0.31 * (1 + 0.10 * math.cos(2 * angle + 0.6) + wobble * math.cos(3 * angle + 4 * wobble))
+        points.append((0.5 + shift + radius * math.cos(angle), 0.5 + 0.86 * radius * math.sin(angle)))
+    return points
+
+
+def draw_outlines() -> Image.Image:
+    icon = background()
+    scale = icon.width
+    outlines = ((-0.035, 0.10, PROPAGATED, PROPAGATED_EDGE), (0.035, -0.09, ANNOTATED, ANNOTATED_EDGE))
+    for shift, wobble, fill, edge in outlines:
+        points = [(scale * x, scale * y) for x, y in outline(shift, wobble)]
+        layer = Image.new("RGBA", icon.size)
+        ImageDraw.Draw(layer).polygon(points, fill=(*fill[:3], 60))
+        ImageDraw.Draw(layer).line([*points, *points[:2]], fill=edge, width=scale // 26, joint="curve")
+        icon = Image.alpha_composite(icon, layer)
+    return reduced(icon)
+
+
+def reduced(icon: Image.Image) -> Image.Image:
     return icon.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
-    icon = draw_icon()
-    for path in ICONS:
+    stack, outlines = draw_stack(), draw_outlines()
+    for path, icon in (*((path, stack) for path in STACK_ICONS), (OUTLINES_ICON, outlines)):
         path.parent.mkdir(parents=True, exist_ok=True)
         icon.save(path, optimize=True)
         print(f"Wrote {path.relative_to(PROJECT)}")

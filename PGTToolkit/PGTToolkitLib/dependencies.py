@@ -22,11 +22,12 @@ WHEEL_FOLDER_SETTING = "PGTToolkit/WheelFolder"
 
 _REQUIREMENTS_FILE = Path(__file__).resolve().parent.parent / "Resources" / "requirements.txt"
 _BUNDLED = ("numpy", "scipy", "SimpleITK", "pydicom", "requests", "setuptools")
-_NEEDED_BY_METHOD = {
+_NEEDED_BY_TASK = {
     "shape": (),
     "contour": ("itk-morphologicalcontourinterpolation",),
     "network": ("torch", "safetensors"),
     "auto": ("torch", "safetensors", "itk-morphologicalcontourinterpolation"),
+    "report": ("Jinja2", "matplotlib", "pillow"),
 }
 
 
@@ -34,9 +35,9 @@ class MissingPackagesError(PGTError):
     """Packages are missing and were not installed; the text says what still works."""
 
 
-def missing_requirements(method: str) -> tuple[Requirement, ...]:
-    """The packages that a propagation method needs and that are absent or too old."""
-    needed = _NEEDED_BY_METHOD[method]
+def missing_requirements(task: str) -> tuple[Requirement, ...]:
+    """The packages that a propagation method, or the report's page, needs and that are absent or too old."""
+    needed = _NEEDED_BY_TASK[task]
     return tuple(
         requirement
         for requirement in _requirements()
@@ -44,17 +45,17 @@ def missing_requirements(method: str) -> tuple[Requirement, ...]:
     )
 
 
-def ensure_dependencies(method: str, wheel_folder: str = "") -> None:
-    """Install what a propagation method lacks, after asking the user.
+def ensure_dependencies(task: str, wheel_folder: str = "") -> None:
+    """Install what a propagation method, or the report's page, lacks, after asking the user.
 
     Args:
-        method: one of auto, network, shape and contour.
+        task: one of the methods auto, network, shape and contour, or "report".
         wheel_folder: where wheels lie on this computer; empty to use the package index.
 
     Raises:
         MissingPackagesError: the user declined, or the installation failed.
     """
-    missing = missing_requirements(method)
+    missing = missing_requirements(task)
     if not missing:
         return
     import slicer.packaging
@@ -71,10 +72,10 @@ def ensure_dependencies(method: str, wheel_folder: str = "") -> None:
                     [str(need) for need in others], constraints=constraints, requester="PGT Toolkit"
                 )
     except Exception as error:
-        raise MissingPackagesError(_without(missing, error)) from error
-    still_missing = missing_requirements(method)
+        raise MissingPackagesError(_without(task, missing, error)) from error
+    still_missing = missing_requirements(task)
     if still_missing:
-        raise MissingPackagesError(_without(still_missing, None))
+        raise MissingPackagesError(_without(task, still_missing, None))
 
 
 def _requirements() -> list[Requirement]:
@@ -133,9 +134,12 @@ def _packages_from(wheel_folder: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _without(missing: tuple[Requirement, ...], error: Exception | None) -> str:
+def _without(task: str, missing: tuple[Requirement, ...], error: Exception | None) -> str:
     names = ", ".join(requirement.name for requirement in missing)
     reason = f" ({error})" if error is not None else ""
-    return _("{names} not installed{reason}. The method Shape works without.").format(
-        names=names, reason=reason
+    works = (
+        _("Everything but the report's page works without.")
+        if task == "report"
+        else _("The method Shape works without.")
     )
+    return _("{names} not installed{reason}.").format(names=names, reason=reason) + " " + works

@@ -65,6 +65,12 @@ def segmentation_of(node: slicer.vtkMRMLSegmentationNode, with_voxels: bool = Tr
     )
 
 
+def drawn_on(node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The image that a segmentation was drawn on; None where that is not known."""
+    image = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+    return image if image is not None and image.IsA("vtkMRMLScalarVolumeNode") else None
+
+
 def own_grid(node: slicer.vtkMRMLSegmentationNode) -> SegmentationGrid:
     """The grid that a segmentation is drawn on, in world RAS.
 
@@ -73,16 +79,16 @@ def own_grid(node: slicer.vtkMRMLSegmentationNode) -> SegmentationGrid:
     Raises:
         InputError: there is neither.
     """
-    drawn_on = _reference_geometry(node)
-    if drawn_on is not None:
-        grid = SegmentationGrid(node, _grid_node(node, drawn_on))
+    reference = _reference_geometry(node)
+    if reference is not None:
+        grid = SegmentationGrid(node, _grid_node(node, reference))
         if grid.difference() is None:
             return grid
     layers = _layers(node)
     if not layers:
-        if drawn_on is None:
+        if reference is None:
             raise InputError(f"{node.GetName()} has neither voxels nor a grid to draw on.")
-        return SegmentationGrid(node, _grid_node(node, drawn_on))
+        return SegmentationGrid(node, _grid_node(node, reference))
     return SegmentationGrid(node, _grid_node(node, _around(layers)))
 
 
@@ -125,10 +131,10 @@ def _drawn(ledger: SliceLedger, segment_id: str, mask: CroppedMask) -> DrawnSlic
 
 
 def _check_ledger(node: slicer.vtkMRMLSegmentationNode, grid: SegmentationGrid, ledger: SliceLedger) -> None:
-    drawn_on = _reference_geometry(node)
-    if not len(ledger) or drawn_on is None:
+    reference = _reference_geometry(node)
+    if not len(ledger) or reference is None:
         return
-    expected = _grid_node(node, drawn_on)
+    expected = _grid_node(node, reference)
     same = np.allclose(ijk_to_ras(expected), ijk_to_ras(grid.volume_node), atol=1e-4)
     if not same or shape_of(expected) != grid.shape:
         raise InputError(

@@ -1,14 +1,22 @@
-"""A check of the whole chain where it runs: draw on a made volume, propagate in the worker, compare."""
+"""Checks of the whole chain where it runs: draw and propagate, and compare raters, in the worker."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import slicer
 
+from pgt.agreement.job import AskedFor
+from pgt.agreement.masks import CroppedMask
+from pgt.geometry import Geometry
 from pgt.sample_volume import make_sample
+from PGTToolkitLib.agreement_runner import AgreementRunner, scene_source
+from PGTToolkitLib.agreement_store import stored_agreement
+from PGTToolkitLib.new_segmentation import add_segmentation
 from PGTToolkitLib.propagation import Propagator
+from PGTToolkitLib.reading_nodes import ReadingEntry, enter
 from PGTToolkitLib.sample_data import add_volume
 from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
 from PGTToolkitLib.session import AnnotationSession, Identity, create_segmentation
@@ -63,9 +71,45 @@ def _draw(session: AnnotationSession, segment: str, index: int, truth: np.ndarra
 def _propagate(session: AnnotationSession, worker: WorkerClient) -> None:
     propagator = Propagator(worker, SegmentWriter())
     propagator.start(session, {"method": "shape"})
+    _wait(propagator, lambda: None)
+
+
+def _wait(work: Propagator | AgreementRunner, *to_poll: Any) -> None:
     deadline = time.monotonic() + _SECONDS
-    while propagator.busy:
+    while work.busy:
         assert time.monotonic() < deadline, "the worker takes too long"
-        for event in propagator.poll(save_for_undo=lambda: None):
+        for event in work.poll(*to_poll):
             assert not isinstance(event, Failed), event
         time.sleep(0.05)
+
+
+def compare_made_raters(scene: slicer.vtkMRMLScene) -> float:
+    """Compare three made raters, one of them twice, whose Dice coefficients are known.
+
+    Needs no package that Slicer lacks.
+
+    Returns:
+        The Dice coefficient of the first two raters.
+
+    Raises:
+        AssertionError: the worker failed, or a number is wrong.
+    """
+    geometry = Geometry((40, 40, 20), (1.0, 1.0, 2.0))
+    for rater, session, width in (("A", "1", 20), ("A", "2", 20), ("B", "1", 16), ("C", "1", 18)):
+        block = np.zeros(geometry.shape, dtype=bool)
+        block[10 : 10 + width, 10:30, 5:15] = True
+        node = add_segmentation(scene, f"{rater}{session}", geometry, {"Block": CroppedMask.of(block)})
+        enter(node, ReadingEntry(rater, session))
+    worker = WorkerClient()
+    try:
+        runner = AgreementRunner(worker)
+        runner.compare(scene, scene_source(scene, None, {}), AskedFor(page=False))
+        _wait(runner)
+        stored = stored_agreement(scene)
+        assert stored is not None, "nothing came back"
+        found = {(str(pair.a), str(pair.b)): pair.values["dice"] for pair in stored.agreement.pairs}
+        assert found["A", "A (session 2)"] == 1.0, found
+        assert abs(found["A", "B"] - 32 / 36) < 1e-12, found
+        return float(found["A", "B"])
+    finally:
+        worker.close()

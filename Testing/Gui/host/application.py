@@ -43,7 +43,9 @@ class Application:
         self.main_window.show()
         self.main_window.resize(PANEL_WIDTH, panel.sizeHint.height())
         self.events()
-        self.main_window.resize(PANEL_WIDTH, panel.sizeHint.height() + self.main_window.statusBar().height)
+        # Text that wraps needs more height than the hint says, which knows no width.
+        needed = max(panel.sizeHint.height(), panel.layout().totalHeightForWidth(PANEL_WIDTH))
+        self.main_window.resize(PANEL_WIDTH, needed + self.main_window.statusBar().height)
         self.events()
         file.parent.mkdir(parents=True, exist_ok=True)
         pixels = QtGui.QPixmap(panel.size * PIXEL_RATIO)
@@ -83,9 +85,14 @@ def install(modules: Path) -> Application:
     main_window.objectName = "qSlicerMainWindow"
     application = Application(qt_application, main_window)
     _complete_slicer(application)
-    from host import ctk_widgets, mrml_widgets
+    from host import ctk_widgets, hierarchy_widgets, mrml_widgets
 
-    widgets = [mrml_widgets.qMRMLWidget, mrml_widgets.qMRMLNodeComboBox, ctk_widgets.ctkCollapsibleButton]
+    widgets = [
+        mrml_widgets.qMRMLWidget,
+        mrml_widgets.qMRMLNodeComboBox,
+        hierarchy_widgets.qMRMLSubjectHierarchyTreeView,
+        ctk_widgets.ctkCollapsibleButton,
+    ]
     qt_binding.put_in_place(qt_binding.make_qt(widgets))
     ctk = ModuleType("ctk")
     ctk.ctkCollapsibleButton = ctk_widgets.ctkCollapsibleButton
@@ -115,7 +122,11 @@ def _complete_slicer(application: Application) -> None:
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
     for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
         _add_slice_view(name, orientation)
+    from host.plot_widgets import LayoutManager
+
+    layout_manager = LayoutManager(slicer.mrmlScene)
     slicer.app = SimpleNamespace(
+        layoutManager=lambda: layout_manager,
         connect=lambda signal, receiver: None,
         testingEnabled=lambda: False,
         moduleManager=lambda: SimpleNamespace(connect=lambda *_: None, disconnect=lambda *_: None),

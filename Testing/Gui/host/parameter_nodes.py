@@ -109,6 +109,10 @@ def _connect(self: Any, name: str, widget: Any) -> tuple[Callable[[], None], Cal
         changed = widget.toggled
         read = lambda: widget.checked  # noqa: E731
         write = lambda value: setattr(widget, "checked", value)  # noqa: E731
+    elif kind is str:
+        changed = widget.textChanged
+        read = lambda: widget.text  # noqa: E731
+        write = lambda value: None if widget.text == value else setattr(widget, "text", value)  # noqa: E731
     else:
         (limits,) = [extra for extra in typing.get_args(hint)[1:] if isinstance(extra, WithinRange)]
         widget.setRange(limits.minimum, limits.maximum)

@@ -21,6 +21,11 @@ def use_properties(module_name: str) -> None:
 class FileDialog(QtWidgets.QFileDialog):
     """Answers with the path alone, as PythonQt does. `answer` is what the next user chooses."""
 
+    @staticmethod
+    def getExistingDirectory(*_arguments: object) -> str:
+        """The folder that the user chose."""
+        return FileDialog.answer
+
     answer = ""
 
     @staticmethod
