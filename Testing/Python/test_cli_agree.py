@@ -77,6 +77,16 @@ def test_raters_of_one_case(raters: Path, capfd: Capture) -> None:
     assert all(name in page for name in LIVER)
 
 
+def test_answers_decide_which_metrics_are_recommended(raters: Path, capfd: Capture) -> None:
+    paths = [raters / f"{name}.nii.gz" for name in LIVER]
+    said = ["--answer", "volume_used=yes", "--answer", "2:volume_used=no"]
+    ended = run_here(capfd, "agree", *paths, "-o", raters / "out", *said)
+    assert ended.status == 0, ended.err
+    advice = report_in(raters / "out")["recommendations"]
+    about_volumes = {one["label"] for one in advice if one["metric"].startswith("volume_difference")}
+    assert about_volumes == {"1"}
+
+
 def test_nothing_says_where_the_files_lie(raters: Path, capfd: Capture) -> None:
     paths = [raters / f"{name}.nii.gz" for name in LIVER]
     shifted = replace(GRID, spacing=(1.0, 1.0, 2.2))
@@ -233,6 +243,8 @@ def attempt(raters: Path, capfd: Capture) -> Attempt:
         (["clash.seg.nrrd"], "clash.seg.nrrd has segments 'Liver' and 'LIVER'"),
         (["ben.nii.gz", "--ratings", "none.csv"], "none.csv"),
         (["ben.nii.gz", "--image", "broken.nii.gz"], "broken.nii.gz"),
+        (["ben.nii.gz", "--answer", "beautiful=yes"], "--answer beautiful=yes is no answer"),
+        (["ben.nii.gz", "--answer", "tubular=perhaps"], "--answer tubular=perhaps is no answer"),
     ],
 )
 def test_what_makes_no_sense_is_refused(attempt: Attempt, options: list[str], said: str) -> None:

@@ -109,11 +109,11 @@ def recommendations(
         readings: of all cases; a label is measured on the first reading that found it in up to three cases.
         labels: in the order wanted.
         pairs: comparisons that tell how far raters' boundaries lie apart, where ASSD was measured.
-        answers: by label, what somebody answered.
+        answers: by label, what somebody answered; under the empty name, for all others.
     """
     found: list[Recommendation] = []
     for label in labels:
-        given = (answers or {}).get(label, Answers())
+        given = (answers or {}).get(label, (answers or {}).get("", Answers()))
         if given.rater_distance_mm is None:
             given = replace(given, rater_distance_mm=rater_distance_mm(pairs, label))
         found += recommend(label, _traits_of(label, readings), given)

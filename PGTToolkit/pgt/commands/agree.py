@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +14,11 @@ from pgt.commands.choices import Axis
 from pgt.commands.outputs import Outputs, made_folder
 from pgt.commands.progress import ProgressBar
 from pgt.commands.reading_arguments import readings_of_one_case
+from pgt.commands.structure_answers import read_answers
 from pgt.errors import InputError
 
 if TYPE_CHECKING:
+    from pgt.agreement.metric_choice import Answers
     from pgt.agreement.reading_table import ReadingTable
     from pgt.agreement.readings import Reading
     from pgt.agreement.results import Agreement, WorstSlice
@@ -35,6 +38,7 @@ class AgreementFiles:
     axis: int | None
     seed: int
     anonymous: bool
+    answers: Mapping[str, Answers]
     places: tuple[Path, Path, Path]
 
 
@@ -93,6 +97,15 @@ def agree(
         bool,
         typer.Option("--anonymous", help="A rater's name means another person from case to case."),
     ] = False,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LABEL:]QUESTION=yes|no",
+            help="For the choice of metrics, what masks do not tell: boundary_critical, boundary_uncertain, "
+            "outliers_matter, volume_used, errors_differ; or against what was measured: small, tubular, "
+            "scattered, sizes_differ.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the report of an earlier run.")] = False,
 ) -> None:
     """Compare raters, and sessions of one rater, on every structure.
@@ -117,6 +130,7 @@ def agree(
         )
     inputs = [file.path for file in table.files] + [path for path in (cases, ratings, image) if path]
     _check(table, tolerance_mm, metrics)
+    answers = read_answers(answer or ())
     targets = [output / name for name in FILES]
     with made_folder(output), Outputs(targets, overwrite=force, inputs=inputs) as outputs:
         json, csv, html = (outputs.place(path) for path in targets)
@@ -128,6 +142,7 @@ def agree(
             axis=axis.number if axis else None,
             seed=seed,
             anonymous=anonymous,
+            answers=answers,
             places=(json, csv, html),
         )
         with ProgressBar("Reading") as bar:
@@ -167,6 +182,7 @@ def agree_files(report: Report, files: AgreementFiles) -> Summary:
         ratings=ratings,
         axis=files.axis,
         anonymous=files.anonymous,
+        answers=files.answers,
     )
     agreement = study(readings, options, show)
     report(Step(0, 0, "Writing"))
