@@ -57,6 +57,18 @@ class LatentTable:
         self.vectors[rows] -= rate * direction / (size + _EPSILON)
         self.mean[rows] = _MEMORY_OF_MEAN * self.mean[rows] + (1 - _MEMORY_OF_MEAN) * self.vectors[rows]
 
+    def move(self, rows: Tensor, vectors: Tensor) -> None:
+        """Let some cases begin anew somewhere else.
+
+        Args:
+            rows: which cases, int tensor [case].
+            vectors: where to, [case, dimension].
+        """
+        self.vectors[rows] = vectors
+        self.mean[rows] = vectors
+        for memory in (self._first, self._second, self._visits):
+            memory[rows] = 0
+
     def by_case(self) -> dict[str, tuple[float, ...]]:
         """Where each case lies: the running mean of its vector."""
         return {case: tuple(row.tolist()) for case, row in zip(self.cases, self.mean, strict=True)}

@@ -22,6 +22,7 @@ from pgt.styles.distributed import Team
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.precision import bfloat16_is_fast
+from pgt.styles.relocation import PLACES, better_places, places_to_try
 from pgt.styles.sampling import PreparedCase, take_patches
 from pgt.styles.style_model import StyleModel
 from pgt.styles.training_log import Epoch, TrainingLog
@@ -135,6 +136,9 @@ class _Course:
         loss, dice = torch.cat(results).mean(dim=0).tolist()
         self.losses.append(loss)
         self.schedule.look_for_the_plateau(self.losses)
+        every = self.settings.relocate_every
+        if every and self.done % every == 0 and self.done < self.schedule.falls_from:
+            self._relocate(cancelled)
         self.seconds += time.monotonic() - start
         return Epoch(self.done, self.schedule.last, loss, dice, self.seconds, self.table.by_case())
 
@@ -168,16 +172,45 @@ class _Course:
         outcome = torch.zeros(len(rows), 2, device=settings.device)
         if not own:
             return outcome
-        draws = [np.random.default_rng((settings.seed, self.done, int(rows[place]))) for place in own]
-        images, labels = take_patches([self.cases[rows[place]] for place in own], self.model.patch, draws)
+        images, labels = self._patches(rows[own])
         mine = latents[own]
-        with torch.autocast(settings.device, dtype=torch.bfloat16, enabled=self.mixed_precision):
-            logits = self.model.logits(images.to(settings.device), mine)
-        parts = segmentation_loss(logits, labels.to(settings.device))
+        parts = segmentation_loss(self._logits(images, mine), labels)
         loss = parts.total + settings.latent_penalty * mine.abs().sum(dim=1)
         (loss.sum() / len(rows)).backward()
         outcome[own] = torch.stack([parts.total.detach(), parts.dice.detach()], dim=1)
         return outcome
+
+    @torch.no_grad()
+    def _relocate(self, cancelled: Callable[[], bool]) -> None:
+        """Move the cases whose labels are explained better elsewhere on the map."""
+        places = places_to_try(self.table.vectors, self.done)
+        losses = torch.zeros(len(self.cases), 1 + PLACES, device=self.settings.device)
+        losses[:, 1 + len(places) :] = torch.inf
+        for first in range(0, len(self.cases), self.settings.cases_per_step):
+            if cancelled():
+                raise Cancelled
+            rows = np.arange(first, min(first + self.settings.cases_per_step, len(self.cases)))
+            own = rows[self.team.own(len(rows))]
+            if not len(own):
+                continue
+            images, labels = self._patches(own)
+            here = self.table.vectors[torch.from_numpy(own)].to(self.settings.device)
+            for column, latents in enumerate([here, *places.to(self.settings.device)[:, None]]):
+                parts = segmentation_loss(self._logits(images, latents), labels)
+                losses[torch.from_numpy(own), column] = parts.total
+        self.team.add_up([losses])
+        moving, place = better_places(losses.cpu())
+        self.table.move(moving, places[place])
+
+    def _patches(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """A patch of each of some cases, on the device; which one depends on seed, epoch and case alone."""
+        draws = [np.random.default_rng((self.settings.seed, self.done, int(row))) for row in rows]
+        images, labels = take_patches([self.cases[row] for row in rows], self.model.patch, draws)
+        return images.to(self.settings.device), labels.to(self.settings.device)
+
+    def _logits(self, images: Tensor, latents: Tensor) -> Tensor:
+        with torch.autocast(self.settings.device, dtype=torch.bfloat16, enabled=self.mixed_precision):
+            return self.model.logits(images, latents)
 
     def _decide_precision(self) -> bool:
         wanted = self.settings.mixed_precision

@@ -22,6 +22,8 @@ class StyleTrainingSettings:
         decay: share of the epochs at the end in which both rates fall to a twentieth.
         patience: epochs over which the mean loss has to fall by one hundredth; where it does not, the
             falling of the rates begins. 0 for never.
+        relocate_every: epochs after which cases try other places of the map (`pgt.styles.relocation`), while
+            the rates are full; 0 for never.
         mixed_precision: run the primary network in bfloat16 (the hyper-network stays in float32); "auto" for
             where that is faster.
         checkpoint_seconds: at most this much work is lost when training is stopped, or one epoch.
@@ -42,13 +44,15 @@ class StyleTrainingSettings:
     cases_per_step: int = 8
     decay: float = 0.3
     patience: int = 25
+    relocate_every: int = 0
     mixed_precision: bool | Literal["auto"] = "auto"
     checkpoint_seconds: float = 60.0
     seed: int = 0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("cases_per_step", 1), ("patience", 0), ("seed", 0)):
+        least_values = {"epochs": 1, "cases_per_step": 1, "patience": 0, "relocate_every": 0, "seed": 0}
+        for name, least in least_values.items():
             if getattr(self, name) < least:
                 raise InputError(f"{_words(name)} must be at least {least}, not {getattr(self, name)}.")
         for name in ("learning_rate", "latent_rate"):

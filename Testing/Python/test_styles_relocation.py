@@ -1,0 +1,126 @@
+"""Cases that try other places of the map while they train, and weights that all cases share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pgt.errors import Cancelled
+from pgt.styles.hypernetwork import HyperNetworkShape
+from pgt.styles.latents import LatentTable
+from pgt.styles.preparation import Preparation
+from pgt.styles.relocation import LEAST_GAIN, PLACES, better_places, places_to_try
+from pgt.styles.sampling import PreparedCase
+from pgt.styles.style_model import StyleModel
+from pgt.styles.training import train
+from pgt.styles.training_log import Epoch
+from pgt.styles.training_settings import StyleTrainingSettings
+from pgt.styles.unet import UNet, UNetShape
+
+EPOCHS = 6
+
+
+def test_places_are_the_middles_of_groups() -> None:
+    middles = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [2.0, 2.0]])
+    assert len(middles) == PLACES
+    generator = torch.Generator().manual_seed(3)
+    vectors = middles.repeat_interleave(5, dim=0) + 0.01 * torch.randn(30, 2, generator=generator)
+    places = places_to_try(vectors, seed=7)
+    distances = torch.cdist(middles, places)
+    assert distances.min(dim=1).values.max() < 0.03
+    assert torch.equal(places, places_to_try(vectors, seed=7))
+
+
+def test_there_are_no_more_places_than_vectors() -> None:
+    assert places_to_try(torch.tensor([[0.0], [0.0], [1.0]]), seed=0).shape == (2, 1)
+
+
+def test_a_case_moves_only_where_it_gains_enough() -> None:
+    losses = torch.tensor(
+        [[1.0, 0.5, 0.4], [1.0, 1.0 - LEAST_GAIN / 2, 2.0], [0.3, 0.9, 0.8], [1.0, 0.2, torch.inf]]
+    )
+    rows, places = better_places(losses)
+    assert rows.tolist() == [0, 3]
+    assert places.tolist() == [1, 0]
+
+
+def test_a_case_that_moved_forgets_where_it_was_going() -> None:
+    table = LatentTable(["a", "b"], 2, torch.Generator().manual_seed(0))
+    fresh = LatentTable(["a", "b"], 2, torch.Generator().manual_seed(0))
+    both, there = torch.tensor([0, 1]), torch.tensor([[0.5, -0.5]])
+    table.step(both, torch.ones(2, 2), 0.1)
+    stayed = table.by_case()["b"]
+    table.move(torch.tensor([0]), there)
+    assert table.by_case() == {"a": (0.5, -0.5), "b": stayed}
+    table.step(both[:1], torch.tensor([[1.0, -2.0]]), 0.1)
+    fresh.move(torch.tensor([0]), there)
+    fresh.step(both[:1], torch.tensor([[1.0, -2.0]]), 0.1)
+    assert torch.equal(table.vectors[0], fresh.vectors[0])
+
+
+def test_shared_weights_give_what_weights_of_each_case_give() -> None:
+    torch.manual_seed(1)
+    unet = UNet(UNetShape(input_channels=2, classes=3, channels=4, levels=2, layers=1))
+    weights = unet.initial_weights()
+    images = torch.randn(3, 2, 8, 12, 16)
+    shared = unet.segment(images, {name: value[None] for name, value in weights.items()})
+    own = unet.segment(images, {name: value[None].expand(3, *value.shape) for name, value in weights.items()})
+    assert shared.shape == (3, 3, 8, 12, 16)
+    torch.testing.assert_close(shared, own, rtol=1e-4, atol=1e-5)
+
+
+def test_relocation_happens_and_a_stopped_training_takes_the_same_course(tmp_path: Path) -> None:
+    never = _trained(tmp_path / "never", relocate_every=0)
+    straight = _trained(tmp_path / "straight")
+    assert straight != never
+    assert _trained(tmp_path / "again") == straight
+    with pytest.raises(Cancelled):
+        _trained(tmp_path / "stopped", stop_after=3)
+    assert _trained(tmp_path / "stopped") == straight
+
+
+def _trained(folder: Path, relocate_every: int = 2, stop_after: int = EPOCHS) -> list[dict[str, object]]:
+    """The latent vectors after every epoch, in one go or since it went on."""
+    torch.manual_seed(0)
+    model = StyleModel.new(
+        UNetShape(classes=2, channels=4, levels=1, layers=1),
+        HyperNetworkShape(latent=2, rank=4),
+        Preparation((1.0, 1.0, 1.0), (1,)),
+        (12, 12, 12),
+        ("ball",),
+    )
+    settings = StyleTrainingSettings(
+        epochs=EPOCHS,
+        patience=0,
+        decay=0.2,
+        latent_rate=0.1,
+        cases_per_step=3,
+        relocate_every=relocate_every,
+        checkpoint_seconds=0.0,
+        mixed_precision=False,
+    )
+    seen: list[Epoch] = []
+    train(model, _balls(), settings, folder, seen.append, lambda: len(seen) >= stop_after)
+    return [dict(model.latents)]
+
+
+def _balls() -> list[PreparedCase]:
+    """Bright balls, labelled tightly and loosely in turn."""
+    random = np.random.default_rng(5)
+    grid = np.stack(np.meshgrid(*[np.arange(12.0)] * 3, indexing="ij"))
+    cases = []
+    for number in range(8):
+        centre = random.uniform(4.5, 6.5, 3)
+        away = np.sqrt(((grid - centre[:, None, None, None]) ** 2).sum(axis=0))
+        image = (away < 3.5) + random.normal(0, 0.2, away.shape)
+        inside = away < (2.5 if number % 2 else 4.5)
+        labels = np.stack([~inside, inside]).astype(np.float32)
+        cases.append(
+            PreparedCase(
+                f"case {number}", torch.from_numpy(image[None].astype(np.float32)), torch.from_numpy(labels)
+            )
+        )
+    return cases
