@@ -91,6 +91,20 @@ class Preparation:
             turned = np.flip(turned, axis + 1)
         return np.ascontiguousarray(turned.transpose(0, *(1 + int(axis) for axis in np.argsort(order))))
 
+    def grid_weights(self, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
+        """What `on_grid` does along each axis of the network, as a matrix, so that gradients can follow.
+
+        Returns:
+            For each of the network's axes, [voxel of the turned volume, voxel of the network], float32. The
+            turned volume is `pgt.resampling.reoriented` to `orientation`.
+        """
+        order, _ = geometry.turn_to(self.orientation)
+        i, j, k = (
+            _resized(torch.eye(present)[:, :, None, None], (geometry.shape[axis], 1, 1))[:, :, 0, 0].T
+            for axis, present in zip(order, self.shape_of(geometry), strict=True)
+        )
+        return i, j, k
+
     def labelled(self, probabilities: NDArray[np.float32]) -> NDArray[np.integer]:
         """The label value of the most probable class of every voxel, from an array [class, i, j, k]."""
         values = np.array([0, *self.values], dtype=np.min_scalar_type(max(self.values)))
