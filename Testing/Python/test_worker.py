@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import queue
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from worker_host import Host
 
 import pgt
 from pgt.annotation import SparseAnnotation
@@ -48,48 +47,6 @@ def propagate(volume, annotation, settings, *, progress, cancelled, previous):
 engine.propagate = propagate
 worker.main()
 """
-
-
-class Host:
-    """A minimal host."""
-
-    def __init__(self, command: list[str]) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(Path(pgt.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            text=True,
-        )
-        self.events: queue.Queue[dict[str, Any]] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.events.put(json.loads(line))
-
-    def send(self, **request: Any) -> None:
-        self.send_line(json.dumps(request))
-
-    def send_line(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def next(self, *wanted: str, within: float = 60) -> dict[str, Any]:
-        """The next event of one of the kinds wanted."""
-        deadline = time.monotonic() + within
-        while True:
-            event = self.events.get(timeout=max(deadline - time.monotonic(), 0.001))
-            if event["event"] in wanted:
-                return event
-            assert event["event"] != "error", event
-
-    def exit_status(self, within: float = 10) -> int:
-        return self.process.wait(within)
 
 
 StartHost = Callable[..., Host]

@@ -12,8 +12,10 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from pgt.volume import LabelMap, Volume  # noqa: E402
+from PGTToolkitLib.agreement_runner import AgreementRunner  # noqa: E402
 from PGTToolkitLib.scene import SegmentationGrid  # noqa: E402
 from PGTToolkitLib.session import AnnotationSession, Identity, create_segmentation  # noqa: E402
+from PGTToolkitLib.worker import WorkerClient  # noqa: E402
 
 VolumeMaker = Callable[..., "slicer.vtkMRMLScalarVolumeNode"]
 
@@ -173,6 +175,21 @@ def make_session() -> Iterator[Callable[..., AnnotationSession]]:
     yield make
     for session in sessions:
         session.close()
+
+
+@pytest.fixture(scope="session")
+def warm_worker() -> Iterator[WorkerClient]:
+    """One worker for many tests: it stays warm, and starts again where a test ends it."""
+    client = WorkerClient()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def runner(warm_worker: WorkerClient) -> AgreementRunner:
+    """Compares raters in the warm worker."""
+    assert not warm_worker.busy
+    return AgreementRunner(warm_worker)
 
 
 def label_of(label_map: LabelMap, name: str) -> np.ndarray:
