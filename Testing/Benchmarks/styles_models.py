@@ -1,9 +1,9 @@
 """The networks of the experiments on annotation styles, each trained once and kept in ``bench/cache/styles``.
 
-All are the same small UNet (8 channels, 2 levels, 158 k parameters) at 2 mm, trained by the product's own
-`pgt.styles.training.train` with one thread: HyperSORT with a hyper-network before it, and plain UNets, whose
-weights are the same for every case. A network is found by everything that it depends on; ``python -m
-Benchmarks.styles_models`` trains all that is missing.
+All are small UNets (8 channels, 2 levels, 158 k parameters; for the raters 203 k) at 2 mm, trained by the
+product's own `pgt.styles.training.train` with one thread: HyperSORT with a hyper-network before it, and
+plain UNets, whose weights are the same for every case. A network is found by everything that it depends on;
+``python -m Benchmarks.styles_models`` trains all that is missing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ FOLDS = 5
 
 PREPARATION = Preparation((2.0, 2.0, 2.0), tuple(segment.value for segment in STRUCTURES))
 PATCH = (20, 28, 20)
-NETWORK = UNetShape(input_channels=1, classes=3, channels=8, levels=2, layers=2)
+NETWORKS: dict[Task, UNetShape] = {
+    "perturbed": UNetShape(input_channels=1, classes=3, channels=8, levels=2, layers=2),
+    # Whether an outline was smoothed shows in less than a voxel: a network that sees more.
+    "raters": UNetShape(input_channels=1, classes=3, channels=8, levels=2, layers=3),
+}
 
 _NAMES = tuple(segment.name for segment in STRUCTURES)
 _LOSSES_EVERY = 4
@@ -109,7 +113,7 @@ def style_model(data: Cohort, cache: Path = DEFAULT_FOLDER) -> StyleModel:
         return StyleModel.load(folder)
     rows = write_rows(data.training, folder / "labels")
     settings = StyleTrainingSettings(seed=data.seed, **recipe.settings)
-    model = _untrained(recipe, data.seed)
+    model = _untrained(data, recipe)
     cases = _prepared(data.training, [case.drawn for case in data.training])
     train(model, cases, settings, folder, _told(folder.name))
     write_case_table(folder / "cases.csv", rows, overwrite=True)
@@ -145,7 +149,7 @@ def _plain(
     cache: Path,
 ) -> PlainNetwork:
     folder = _folder(cache, f"{data.task}-seed{data.seed}-plain-{name}", recipe, data)
-    model = _untrained(recipe, data.seed)
+    model = _untrained(data, recipe)
     result = folder / "network.pt"
     if result.exists():
         kept = torch.load(result, weights_only=True)
@@ -181,12 +185,13 @@ def _case_losses(model: StyleModel, cases: Sequence[PreparedCase]) -> Tensor:
     return torch.cat(losses)
 
 
-def _untrained(recipe: Recipe, seed: int) -> StyleModel:
-    torch.manual_seed(seed)
+def _untrained(data: Cohort, recipe: Recipe) -> StyleModel:
+    torch.manual_seed(data.seed)
+    network = NETWORKS[data.task]
     if recipe.dimensions:
         shape = HyperNetworkShape(latent=recipe.dimensions, rank=8)
-        return StyleModel.new(NETWORK, shape, PREPARATION, PATCH, _NAMES)
-    unet = UNet(NETWORK)
+        return StyleModel.new(network, shape, PREPARATION, PATCH, _NAMES)
+    unet = UNet(network)
     return StyleModel(SharedWeights(unet), unet, PREPARATION, PATCH, _NAMES)
 
 
@@ -200,7 +205,7 @@ def _prepared(cases: Sequence[StyledCase], labels: Sequence[LabelMap]) -> list[P
 def _folder(cache: Path, name: str, recipe: Recipe, data: Cohort) -> Path:
     """Where a network lies: named by all that it depends on."""
     content = [
-        _DATA_VERSION, asdict(recipe), asdict(NETWORK), asdict(PREPARATION), PATCH,
+        _DATA_VERSION, asdict(recipe), asdict(NETWORKS[data.task]), asdict(PREPARATION), PATCH,
         [(case.name, case.group, case.voxels) for case in data.training],
     ]  # fmt: skip
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
