@@ -304,11 +304,17 @@ def test_a_click_on_a_point_shows_its_case(reader, four):
     assert reader.ui.shownLabel.text.startswith("Liver in scene: ")
 
 
-def test_bland_altman_needs_several_cases_and_says_so_plainly(reader, four):
+def test_bland_altman_follows_the_readings_chosen_in_the_matrix(reader, four):
     compared(reader)
+    reader.choose("labelBox", "Liver")
+    reader.ui.matrixTable.cellClicked.emit(0, 3)
     reader.click("blandAltmanButton")
-    titles = [node.GetTitle() for node in slicer.util.getNodesByClass("vtkMRMLPlotChartNode")]
-    assert any("Bland" in title for title in titles) or "volumes could be compared" in reader.status
+    assert reader.status.startswith("The volumes of Ada and Net were not compared")
+    assert slicer.util.getNodesByClass("vtkMRMLPlotChartNode") == []
+    reader.ui.matrixTable.cellClicked.emit(0, 2)
+    reader.click("blandAltmanButton")
+    (chart,) = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    assert chart.GetTitle() == "Bland–Altman: Liver, Ben minus Ada", reader.status
 
 
 @pytest.fixture

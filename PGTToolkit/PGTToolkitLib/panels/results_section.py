@@ -133,10 +133,21 @@ class ResultsSection:
 
     def _volumes(self, agreement: Agreement) -> BlandAltman:
         of_label = [one for one in agreement.bland_altman if one.label == self._one_label()]
-        chosen = [one for one in of_label if self._chosen and {one.a, one.b} == set(self._chosen)]
         if not of_label:
             raise InputError(_("There are no two readings whose volumes could be compared."))
-        return (chosen or of_label)[0]
+        if self._chosen is None:
+            return of_label[0]
+        raters = {sitting.rater for sitting in self._chosen}
+        found = [one for one in of_label if {one.a, one.b} == set(self._chosen)]
+        found += [one for one in of_label if {one.a.rater, one.b.rater} == raters]
+        if not found:
+            a, b = self._chosen
+            raise InputError(
+                _("The volumes of {a} and {b} were not compared; choose two raters in the matrix.").format(
+                    a=a, b=b
+                )
+            )
+        return found[0]
 
     def _plot(self, draw: Callable[[Agreement], slicer.vtkMRMLPlotChartNode]) -> None:
         with self._status.problems():
