@@ -1,8 +1,8 @@
 """Models of the official HyperSORT code, against numbers recorded from it.
 
 ``data/hypersort_golden.npz`` was recorded in float64 on a CPU (torch 2.13) from ImFusionGmbH/HyperSORT at
-f6a70c9 (`HyperModel` around `UNet`), with the weights, images and latent vectors of ``hypersort_formula``. Per
-network it keeps 400 evenly spaced logits, the means of x, |x| and x², and the shapes of the state dict.
+f6a70c9 (`HyperModel` around `UNet`), with the weights, images and latent vectors of ``hypersort_formula``.
+Per network it keeps 400 evenly spaced logits, the means of x, |x| and x², and the shapes of the state dict.
 """
 
 from __future__ import annotations

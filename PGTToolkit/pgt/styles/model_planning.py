@@ -145,10 +145,12 @@ def choose_patch(shapes: Sequence[Shape], step: int, voxels: int) -> Shape:
     """
     # A single huge volume must not have all others trained on padding.
     largest = np.minimum(np.max(shapes, axis=0), np.ceil(1.5 * np.median(shapes, axis=0)))
-    sides = [max(step, math.ceil(size / step) * step) for size in largest]
+    # Norms need more than one voxel at the lowest resolution.
+    least = 2 * step
+    sides = [max(least, math.ceil(size / step) * step) for size in largest]
     while math.prod(sides) > voxels:
         longest = int(np.argmax(sides))
-        if sides[longest] == step:
+        if sides[longest] == least:
             break
         sides[longest] -= step
     i, j, k = sides

@@ -6,6 +6,7 @@ the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from pgt.geometry import Geometry
 from pgt.styles.training_order import check_rows, listed
 from pgt.volume import LabelMap, Segment
 from pgt.volume_io import read_geometry, read_label_map
+
+_NUMBERED = re.compile(r"Segment_\d+")
+"""What segments are called that nobody named."""
 
 Box = tuple[tuple[int, int], ...]
 """First and last voxel along i, j and k."""
@@ -103,7 +107,7 @@ def _look_at(row: CaseRow, values: Sequence[int] | None) -> SurveyedCase:
     if not present or (len(present) == 1 and bool(labelled.all())):
         what = f"{next(iter(present))} everywhere" if present else "background everywhere"
         raise InputError(f"{row.label} (case {row.case}) is {what}; it annotates nothing.")
-    named = {one.value: one.name for one in label_map.segments if one != Segment.numbered(one.value)}
+    named = {one.value: one.name for one in label_map.segments if not _NUMBERED.fullmatch(one.name)}
     names = {value: named.get(value, "") for value in sorted(present)}
     return SurveyedCase(row, geometry, names, _box(labelled))
 
