@@ -75,7 +75,8 @@ def test_every_test_inside_slicer_is_registered(configured: dict[str, list[str]]
 def test_metadata_points_at_files_of_this_repository(configured: dict[str, list[str]]) -> None:
     [homepage] = configured["HOMEPAGE"]
     raw = homepage.replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
-    for url in configured["ICONURL"] + configured["SCREENSHOTURLS"]:
+    screenshots = [url for urls in configured["SCREENSHOTURLS"] for url in urls.split()]
+    for url in configured["ICONURL"] + screenshots:
         assert url.startswith(raw)
         assert (PROJECT / url.removeprefix(raw)).is_file(), url
 
