@@ -101,9 +101,11 @@ def read_labels(row: CaseRow, geometry: Geometry) -> LabelMap:
 def _look_at(row: CaseRow, values: Sequence[int] | None) -> SurveyedCase:
     geometry = read_geometry(row.image)
     label_map = read_labels(row, geometry)
-    wanted = label_map.values if values is None else values
-    labelled = np.isin(label_map.voxels, wanted) if values is not None else label_map.voxels > 0
+    labelled = label_map.voxels > 0 if values is None else np.isin(label_map.voxels, values)
     present = set(np.unique(label_map.voxels[labelled]).tolist())
+    if not present and values is not None:
+        wanted_labels = listed([str(value) for value in values])
+        raise InputError(f"{row.label} (case {row.case}) has none of the labels to learn ({wanted_labels}).")
     if not present or (len(present) == 1 and bool(labelled.all())):
         what = f"{next(iter(present))} everywhere" if present else "background everywhere"
         raise InputError(f"{row.label} (case {row.case}) is {what}; it annotates nothing.")

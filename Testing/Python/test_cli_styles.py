@@ -1,0 +1,148 @@
+"""``pgt styles train`` and ``import`` as users meet them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from command_line import command, environment, listing, refused, run_here
+from style_cases import LOOSE, TIGHT, made_rows
+from test_styles_official import official_state
+
+from pgt.styles.style_model import StyleModel
+
+QUICK = ("--epochs", "3", "--spacing", "2")
+
+
+@pytest.fixture
+def table(tmp_path):
+    made_rows(tmp_path, [TIGHT, LOOSE, TIGHT, LOOSE])
+    return tmp_path / "cases.csv"
+
+
+def test_train_go_on_and_begin_anew(capfd, tmp_path, table):
+    folder = tmp_path / "model"
+    ended = run_here(capfd, "styles", "train", table, "-o", folder, *QUICK)
+    assert ended.status == 0, ended
+    assert "Trained on 4 cases for 3 epochs" in ended.out
+    assert str(folder) in ended.out
+    assert {path.name for path in folder.iterdir()} == {
+        "model.safetensors", "model.json", "cases.csv", "checkpoint.pt", "log.jsonl", "latents.jsonl",
+        "progress.html",
+    }  # fmt: skip
+    model = StyleModel.load(folder)
+    assert list(model.latents) == ["case0", "case1", "case2", "case3"]
+    assert model.preparation.spacing == (2.0, 2.0, 2.0)
+    page = (folder / "progress.html").read_text()
+    assert "Finished after 3 epochs" in page
+    assert page.count("<circle") == 4
+    assert "style:" in page  # the column that colours the map
+    assert "http-equiv" not in page
+    assert "src=" not in page
+
+    finished = listing(folder)
+    refused(run_here(capfd, "styles", "train", table, "-o", folder, *QUICK), folder, "--resume", "--force")
+    assert listing(folder) == finished
+
+    assert run_here(capfd, "styles", "train", table, "-o", folder, "--resume", "--epochs", "5").status == 0
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["loss"] for line in lines[:3]] == [
+        json.loads(line)["loss"] for line in finished["log.jsonl"].decode().splitlines()
+    ]
+
+    ended = run_here(capfd, "styles", "train", table, "-o", folder, "--force", "--epochs", "2", "--seed", "3")
+    assert ended.status == 0
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 2
+    assert StyleModel.load(folder).training["seed"] == 3
+
+
+def test_bad_input_leaves_nothing(capfd, tmp_path, table):
+    folder = tmp_path / "model"
+    text = table.read_text()
+    lines = text.splitlines()
+    without = "\n".join([lines[0], lines[1], lines[2].replace(str(tmp_path / "label1.nrrd"), "")])
+    single = "\n".join(lines[:2])
+    missing = text.replace("label2.nrrd", "nowhere.nrrd")
+    mixed = text.replace("label2.nrrd", "image2.nrrd")
+    for content, said in (
+        (without, "label"), (single, "one case alone"), (missing, "nowhere.nrrd"), (mixed, "image2.nrrd"),
+    ):  # fmt: skip
+        bad = tmp_path / "bad.csv"
+        bad.write_text(content)
+        refused(run_here(capfd, "styles", "train", bad, "-o", folder, *QUICK), said)
+        assert not folder.exists()
+    for options, said in (
+        (("--spacing", "fine"), "--spacing"),
+        (("--spacing", "1,2"), "--spacing"),
+        (("--labels", "0"), "--labels"),
+        (("--labels", "7"), "labels to learn (7)"),
+        (("--epochs", "0"), "epochs"),
+        (("--latent-penalty", "-1"), "latent penalty"),
+        (("--resume",), "checkpoint.pt is missing"),
+        (("--resume", "--seed", "4"), "as it began"),
+    ):
+        refused(run_here(capfd, "styles", "train", table, "-o", folder, *options), said)
+        assert not folder.exists()
+    refused(run_here(capfd, "styles", "train", table, "-o", tmp_path / "a" / "b", *QUICK), "does not exist")
+    refused(run_here(capfd, "styles", "train", table, "-o", table, *QUICK), "is a file")
+
+
+def test_a_model_outlives_an_attempt_that_fails(capfd, tmp_path, table):
+    folder = tmp_path / "model"
+    assert run_here(capfd, "styles", "train", table, "-o", folder, *QUICK).status == 0
+    before = listing(folder)
+    table.write_text(table.read_text().replace("label2.nrrd", "image2.nrrd"))
+    refused(run_here(capfd, "styles", "train", table, "-o", folder, "--force", *QUICK), "image2.nrrd")
+    assert listing(folder) == before
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_interrupted(tmp_path, table, learnt):
+    """Before the first checkpoint nothing stays; after it, what is needed to go on."""
+    folder = tmp_path / "model"
+    process = subprocess.Popen(
+        command("styles", "train", table, "-o", folder, "--epochs", "100000", "--patience", "0"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    awaited = folder / "log.jsonl"
+    while process.poll() is None and not (awaited.exists() and awaited.stat().st_size > 0):
+        time.sleep(0.05)
+    if learnt:
+        # A checkpoint comes once a minute; put one there as the training would.
+        torch.save({}, folder / "checkpoint.pt")
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    if learnt:
+        assert {"checkpoint.pt", "log.jsonl", "prepared"} <= {path.name for path in folder.iterdir()}
+    else:
+        assert not folder.exists()
+
+
+def test_import_of_an_official_model(capfd, tmp_path):
+    weights, latents, folder = tmp_path / "model_w.pt", tmp_path / "latent_dict.pt", tmp_path / "model"
+    torch.save(official_state("published"), weights)
+    torch.save({0: torch.zeros(1, 2), 1: torch.ones(1, 2)}, latents)
+    ended = run_here(
+        capfd, "styles", "import", weights, "-o", folder, "--latents", latents, "--classes", "liver",
+        "--patch", "32", "--spacing", "3",
+    )  # fmt: skip
+    assert ended.status == 0, ended
+    assert "2 latent vectors" in ended.out
+    model = StyleModel.load(folder)
+    assert model.class_names == ("liver",)
+    assert model.latents == {"0": (0.0, 0.0), "1": (1.0, 1.0)}
+    assert (model.preparation.orientation, model.preparation.spacing) == ("SPL", (3.0, 3.0, 3.0))
+    before = listing(folder)
+    refused(run_here(capfd, "styles", "import", weights, "-o", folder), "--force")
+    refused(run_here(capfd, "styles", "import", latents, "-o", tmp_path / "other"), "no hyper-network")
+    assert listing(folder) == before
+    assert not (tmp_path / "other").exists()
