@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,20 @@ def write_label_map(label_map: LabelMap, path: str | Path, overwrite: bool = Fal
         for key, value in metadata_of(label_map).items():
             image.SetMetaData(key, value)
     _write_image(image, path, overwrite)
+
+
+def write_fields(
+    fields: Sequence[NDArray[Any]], geometry: Geometry, path: str | Path, overwrite: bool = False
+) -> None:
+    """Write several numbers a voxel as the components of one image; a single one as a scalar image.
+
+    Args:
+        fields: arrays [i, j, k] of one number type.
+        geometry: of all of them.
+        path: as for :func:`write_volume`, and the same errors.
+    """
+    images = [image_of(field, geometry) for field in fields]
+    _write_image(sitk.Compose(images) if len(images) > 1 else images[0], Path(path), overwrite)
 
 
 def _read_image(path: Path) -> sitk.Image:

@@ -7,7 +7,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from . import accuracy, agreement_speed, band_coverage, calibration, cost, next_slice, real_raters
+from . import (
+    accuracy,
+    agreement_speed,
+    band_coverage,
+    calibration,
+    cost,
+    next_slice,
+    real_raters,
+    styles_cost,
+)
 
 OUTPUT = Path(__file__).resolve().parents[2] / "bench" / "bench.json"
 BENCHMARKS = (
@@ -18,6 +27,7 @@ BENCHMARKS = (
     "agreement-speed",
     "band-coverage",
     "real-raters",
+    "styles-cost",
 )
 
 
@@ -64,6 +74,10 @@ def main() -> None:
         raters = real_raters.run(options)
         real_raters.print_tables(raters)
         figures["real_raters"] = asdict(raters)
+    if "styles-cost" in options.benchmarks:
+        styles = styles_cost.run(options)
+        styles_cost.print_tables(styles)
+        figures["styles_cost"] = asdict(styles)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")

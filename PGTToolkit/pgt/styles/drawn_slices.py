@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pgt.agreement.label_matching import folded
 from pgt.annotation import SparseAnnotation
 from pgt.errors import InputError
 from pgt.geometry import Shape
@@ -39,11 +40,11 @@ def matched_classes(model: StyleModel, label_map: LabelMap) -> dict[int, int]:
         InputError: they have no structure in common.
     """
     known = dict(zip(model.preparation.values, model.class_names, strict=True))
-    by_name = {name.casefold(): value for value, name in known.items()}
+    by_name = {folded(name): value for value, name in known.items()}
     named = {
-        segment.value: by_name[segment.name.casefold()]
+        segment.value: by_name[folded(segment.name)]
         for segment in label_map.segments
-        if segment.name.casefold() in by_name
+        if folded(segment.name) in by_name
     }
     matched = named or {value: value for value in label_map.values if value in known}
     if not matched:

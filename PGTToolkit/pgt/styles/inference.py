@@ -36,6 +36,9 @@ IsCancelled = Callable[[], bool]
 
 _OVERLAP = 0.25
 """Part that neighbouring windows share."""
+_VOXELS_AT_ONCE = {"cpu": 2**17, "cuda": 2**21}
+"""Windows run together up to this many voxels. In float32 on a single core, PyTorch convolves two small ones
+five times as fast as one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,18 +110,26 @@ class Segmenter:
         model: a trained model; it is moved to the device.
         volume: the image.
         device: where to compute; with "auto", what does not fit into the GPU's memory goes to the CPU.
+        mixed_precision: run the primary network in bfloat16; "auto" for where that is faster.
 
     Raises:
         InputError: the image is the same everywhere.
         DeviceError: there is no such device.
     """
 
-    def __init__(self, model: StyleModel, volume: Volume, device: DeviceName = "auto") -> None:
+    def __init__(
+        self,
+        model: StyleModel,
+        volume: Volume,
+        device: DeviceName = "auto",
+        mixed_precision: bool | Literal["auto"] = "auto",
+    ) -> None:
         self.device = choose_device(device)
         if volume.voxels.min() == volume.voxels.max():
             raise InputError("The image has the same intensity everywhere; there is nothing to segment.")
         self.model, self.geometry = model, volume.geometry
         self.image = model.preparation.image(volume)
+        self.half = bfloat16_is_fast(self.device) if mixed_precision == "auto" else mixed_precision
         self._may_retreat = device == "auto" and self.device == "cuda"
         self._notes: tuple[str, ...] = ()
 
@@ -196,12 +207,12 @@ class Segmenter:
     def _shares(self, latent: Latent, counted: _Counted) -> Tensor:
         # Read here, once: predicting the published size's weights reads 680 MB.
         weights = predicted_weights(self.model, latent, self.device)
-        run = _Network(self.model, weights, self.device)
+        run = _Network(self.model, weights, self.device, self.half)
 
         def predict(images: Tensor) -> Tensor:
             counted.check()
             found = run(images)
-            counted.advance()
+            counted.advance(len(images))
             return found
 
         patch, shape = self.model.patch, self.image.shape[1:]
@@ -213,7 +224,7 @@ class Segmenter:
                 found = sliding_window_inference(
                     self.image[None],
                     patch,
-                    1,
+                    max(1, _VOXELS_AT_ONCE[self.device] // prod(patch)),
                     predict,
                     overlap=_OVERLAP,
                     mode="gaussian",
@@ -241,9 +252,8 @@ def predicted_weights(model: StyleModel, latent: Latent, device: str) -> Weights
 class _Network:
     """The primary network in one style: images [1, 1, i, j, k] to probabilities [1, class, i, j, k]."""
 
-    def __init__(self, model: StyleModel, weights: Weights, device: str) -> None:
-        self._unet, self._weights, self._device = model.unet, weights, device
-        self._half = bfloat16_is_fast(device)
+    def __init__(self, model: StyleModel, weights: Weights, device: str, half: bool) -> None:
+        self._unet, self._weights, self._device, self._half = model.unet, weights, device, half
 
     def __call__(self, images: Tensor) -> Tensor:
         with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._half):
@@ -264,8 +274,8 @@ class _Counted:
         if self._cancelled():
             raise Cancelled
 
-    def advance(self) -> None:
-        """One window more."""
-        self.done = min(self.done + 1, self.total)
+    def advance(self, windows: int) -> None:
+        """Some windows more."""
+        self.done = min(self.done + windows, self.total)
         seconds = time.monotonic() - self._started
         self._progress(Progress(self.done, self.total, seconds, f"Window {self.done} of {self.total}"))

@@ -21,7 +21,6 @@ from pgt.errors import Cancelled, DeviceError, InputError
 from pgt.progress import Progress
 from pgt.styles.drawn_slices import SeenWindow, drawn_slices, seen_windows
 from pgt.styles.inference import DeviceName, IsCancelled, Report, Segmenter
-from pgt.styles.precision import bfloat16_is_fast
 from pgt.styles.style_choice import check_latent, known_styles
 from pgt.styles.style_model import Latent, StyleModel
 from pgt.volume import Volume
@@ -177,7 +176,7 @@ class _Explained:
         self.model, self.device = segmenter.model, segmenter.device
         self.windows, self.penalty, self.steps = windows, penalty, steps
         self.network = self.model.hypernetwork.to(self.device).eval()
-        self.half = bfloat16_is_fast(self.device)
+        self.half = segmenter.half
         self._known: dict[Latent, _Loss] = {}
 
     def at(self, latent: Latent) -> _Loss:
