@@ -83,13 +83,14 @@ class Preparation:
             geometry: of the volume.
 
         Returns:
-            Array [field, i, j, k] on the volume's grid, linearly interpolated.
+            Array [field, i, j, k] on the volume's grid, linearly interpolated; never the fields themselves.
         """
         order, flips = geometry.turn_to(self.orientation)
         turned = _resized(fields, tuple(geometry.shape[axis] for axis in order)).numpy()
         for axis in flips:
             turned = np.flip(turned, axis + 1)
-        return np.ascontiguousarray(turned.transpose(0, *(1 + int(axis) for axis in np.argsort(order))))
+        # A copy also where nothing had to be interpolated: the caller may write to it.
+        return np.array(turned.transpose(0, *(1 + int(axis) for axis in np.argsort(order))), order="C")
 
     def grid_weights(self, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
         """What `on_grid` does along each axis of the network, as a matrix, so that gradients can follow.
