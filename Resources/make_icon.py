@@ -16,6 +16,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 MODULE_ICONS = PROJECT / "PGTToolkit" / "Resources" / "Icons"
 STACK_ICONS = (PROJECT / "Resources" / "PGTToolkit.png", MODULE_ICONS / "PGTAnnotate.png")
 OUTLINES_ICON = MODULE_ICONS / "PGTAgreement.png"
+MAP_ICON = MODULE_ICONS / "PGTStyles.png"
 
 SIZE = 128
 OVERSAMPLING = 8
@@ -24,6 +25,13 @@ PROPAGATED = (86, 180, 233, 70)
 PROPAGATED_EDGE = (86, 180, 233, 190)
 ANNOTATED = (240, 180, 41, 235)
 ANNOTATED_EDGE = (255, 226, 150, 255)
+
+MAP_CASES = 13
+MAP_GROUPS = (
+    ((0.36, 0.62), 0.19, PROPAGATED, (160, 214, 245, 255)),
+    ((0.74, 0.66), 0.12, (0, 158, 115, 255), (120, 214, 186, 255)),
+    ((0.60, 0.27), 0.14, ANNOTATED, ANNOTATED_EDGE),
+)
 
 SLICES = 11
 ANNOTATED_SLICES = (1, 5, 9)
@@ -84,13 +92,35 @@ def draw_outlines() -> Image.Image:
     return reduced(icon)
 
 
+def draw_map() -> Image.Image:
+    icon = background()
+    scale = icon.width
+    layer = Image.new("RGBA", icon.size)
+    pen = ImageDraw.Draw(layer)
+    for centre, spread, color, edge in MAP_GROUPS:
+        for step in range(MAP_CASES):
+            # Sunflower seeds: evenly spread, and the same at every run.
+            angle, away = 2.4 * step, spread * math.sqrt(step / MAP_CASES)
+            x = scale * (centre[0] + away * math.cos(angle))
+            y = scale * (centre[1] + away * math.sin(angle))
+            radius = scale * 0.035
+            pen.ellipse(
+                (x - radius, y - radius, x + radius, y + radius),
+                fill=(*color[:3], 235),
+                outline=edge,
+                width=scale // 110,
+            )
+    return reduced(Image.alpha_composite(icon, layer))
+
+
 def reduced(icon: Image.Image) -> Image.Image:
     return icon.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
-    stack, outlines = draw_stack(), draw_outlines()
-    for path, icon in (*((path, stack) for path in STACK_ICONS), (OUTLINES_ICON, outlines)):
+    stack = draw_stack()
+    module_icons = ((OUTLINES_ICON, draw_outlines()), (MAP_ICON, draw_map()))
+    for path, icon in (*((path, stack) for path in STACK_ICONS), *module_icons):
         path.parent.mkdir(parents=True, exist_ok=True)
         icon.save(path, optimize=True)
         print(f"Wrote {path.relative_to(PROJECT)}")

@@ -28,6 +28,7 @@ _NEEDED_BY_TASK = {
     "network": ("torch", "safetensors"),
     "auto": ("torch", "safetensors", "itk-morphologicalcontourinterpolation"),
     "report": ("Jinja2", "matplotlib", "pillow"),
+    "styles": ("torch", "safetensors", "scikit-learn", "monai", "matplotlib", "pillow"),
 }
 
 
@@ -36,7 +37,7 @@ class MissingPackagesError(PGTError):
 
 
 def missing_requirements(task: str) -> tuple[Requirement, ...]:
-    """The packages that a propagation method, or the report's page, needs and that are absent or too old."""
+    """The packages that a task (see `ensure_dependencies`) needs and that are absent or too old."""
     needed = _NEEDED_BY_TASK[task]
     return tuple(
         requirement
@@ -46,10 +47,10 @@ def missing_requirements(task: str) -> tuple[Requirement, ...]:
 
 
 def ensure_dependencies(task: str, wheel_folder: str = "") -> None:
-    """Install what a propagation method, or the report's page, lacks, after asking the user.
+    """Install what a propagation method, the report's page, or styles lack, after asking the user.
 
     Args:
-        task: one of the methods auto, network, shape and contour, or "report".
+        task: one of the methods auto, network, shape and contour, or "report" or "styles".
         wheel_folder: where wheels lie on this computer; empty to use the package index.
 
     Raises:
@@ -137,9 +138,8 @@ def _packages_from(wheel_folder: str) -> Iterator[None]:
 def _without(task: str, missing: tuple[Requirement, ...], error: Exception | None) -> str:
     names = ", ".join(requirement.name for requirement in missing)
     reason = f" ({error})" if error is not None else ""
-    works = (
-        _("Everything but the report's page works without.")
-        if task == "report"
-        else _("The method Shape works without.")
-    )
+    works = {
+        "report": _("Everything but the report's page works without."),
+        "styles": _("Models of styles cannot be used without."),
+    }.get(task, _("The method Shape works without."))
     return _("{names} not installed{reason}.").format(names=names, reason=reason) + " " + works

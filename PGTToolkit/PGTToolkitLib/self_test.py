@@ -1,8 +1,10 @@
-"""Checks of the whole chain where it runs: draw and propagate, and compare raters, in the worker."""
+"""Checks of the whole chain where it runs, in the worker: propagate, compare raters, learn a style."""
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,13 @@ import slicer
 
 from pgt.agreement.job import AskedFor
 from pgt.agreement.masks import CroppedMask
+from pgt.case_table import CaseRow, write_case_table
 from pgt.geometry import Geometry
 from pgt.sample_volume import make_sample
+from pgt.styles.segment_job import NamedStyle
+from pgt.styles.training_job import AskedTraining
+from pgt.volume import LabelMap, Volume
+from pgt.volume_io import write_label_map, write_volume
 from PGTToolkitLib.agreement_runner import AgreementRunner, scene_source
 from PGTToolkitLib.agreement_store import stored_agreement
 from PGTToolkitLib.new_segmentation import add_segmentation
@@ -20,10 +27,12 @@ from PGTToolkitLib.reading_nodes import ReadingEntry, enter
 from PGTToolkitLib.sample_data import add_volume
 from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
 from PGTToolkitLib.session import AnnotationSession, Identity, create_segmentation
+from PGTToolkitLib.style_training import StyleTraining
+from PGTToolkitLib.styles_runner import StylesRunner
 from PGTToolkitLib.worker import Failed, WorkerClient
 
 _AXIS = 2
-_SECONDS = 60.0
+_SECONDS = 120.0
 _LEAST_DICE = 0.8
 
 
@@ -74,7 +83,7 @@ def _propagate(session: AnnotationSession, worker: WorkerClient) -> None:
     _wait(propagator, lambda: None)
 
 
-def _wait(work: Propagator | AgreementRunner, *to_poll: Any) -> None:
+def _wait(work: Propagator | AgreementRunner | StyleTraining | StylesRunner, *to_poll: Any) -> None:
     deadline = time.monotonic() + _SECONDS
     while work.busy:
         assert time.monotonic() < deadline, "the worker takes too long"
@@ -113,3 +122,50 @@ def compare_made_raters(scene: slicer.vtkMRMLScene) -> float:
         return float(found["A", "B"])
     finally:
         worker.close()
+
+
+def train_and_segment(scene: slicer.vtkMRMLScene) -> float:
+    """Train a small model on a few made balls, and segment one of them in the main style.
+
+    Returns:
+        The volume that was found, in ml. So short a training promises no more than that there is one.
+
+    Raises:
+        AssertionError: the worker failed.
+    """
+    worker = WorkerClient()
+    try:
+        with tempfile.TemporaryDirectory(prefix="pgt-self-test-") as name:
+            folder = Path(name)
+            volumes = _made_balls(folder)
+            training = StyleTraining(worker)
+            training.start(AskedTraining(folder / "cases.csv", folder / "model", device="cpu", epochs=3))
+            _wait(training)
+            runner = StylesRunner(worker)
+            node = add_volume(scene, volumes[0], "Self-test ball")
+            runner.segment(node, folder / "model", [NamedStyle("main", (0.0, 0.0))], "cpu")
+            _wait(runner)
+            assert runner.shown is not None, "nothing came back"
+            (found,) = runner.shown.found.volumes
+            assert found.label_map.voxels.shape == volumes[0].voxels.shape, "another grid came back"
+            return float(found.volumes_ml[1])
+    finally:
+        worker.close()
+
+
+def _made_balls(folder: Path) -> list[Volume]:
+    """Images of noisy balls and their labels, and the table of both."""
+    volumes, rows = [], []
+    for number in range(4):
+        random = np.random.default_rng(number)
+        far = np.linalg.norm(np.moveaxis(np.indices((16, 16, 12)), 0, -1) - (7.5, 7.5, 5.5), axis=-1)
+        ball = far <= 4 + 0.3 * number
+        voxels = 100 * ball + random.normal(0, 5, ball.shape)
+        volume = Volume(voxels.astype(np.float32), Geometry(ball.shape))
+        row = CaseRow(f"ball {number}", folder / f"image{number}.nrrd", folder / f"label{number}.nrrd")
+        write_volume(volume, row.image)
+        write_label_map(LabelMap.from_voxels(ball.astype(np.uint8), volume.geometry), row.label)
+        volumes.append(volume)
+        rows.append(row)
+    write_case_table(folder / "cases.csv", rows)
+    return volumes

@@ -83,4 +83,9 @@ KINDS: Mapping[str, JobKind] = {
     "agree": JobKind("comparison", "pgt.agreement.job"),
     "consensus": JobKind("consensus", "pgt.agreement.consensus_job"),
     "open-cases": JobKind("case list", "pgt.agreement.case_list_job"),
+    "style-map": JobKind("map of styles", "pgt.styles.map_job"),
+    "style-segment": JobKind("segmentation", "pgt.styles.segment_job"),
+    "style-fit": JobKind("search for the style", "pgt.styles.fit_job"),
+    "style-correct": JobKind("proposal", "pgt.styles.correction_job"),
+    "style-train": JobKind("training", "pgt.styles.training_job"),
 }
