@@ -232,13 +232,13 @@ def confidence_that_greater(a_by_case: Sequence[float], b_by_case: Sequence[floa
     if error <= _ROUNDING * max(float(np.nanmax(np.abs(values))), _ROUNDING):
         return 0.5 if abs(difference) <= _ROUNDING else float(difference > 0)
     distance = difference / error
-    bounds = sorted(float(t.cdf(distance / reach, fewest - 1)) for reach in REACH_LIMITS)
+    least, most = sorted(float(t.cdf(distance / reach, fewest - 1)) for reach in REACH_LIMITS)
     if fewest < FEWEST_FOR_BOOTSTRAP:
         return float(t.cdf(distance, fewest - 1))
     found, errors = _difference(resampled_counts(values.shape[1], seed), values)
     pivots = _pivots(found, errors, difference, error)
     rank = np.count_nonzero(pivots < distance) + np.count_nonzero(pivots == distance) / 2
-    return float(np.clip(rank / pivots.size, *bounds))
+    return float(np.clip(rank / pivots.size, least, most))
 
 
 def _difference(counts: Numbers, values: Numbers) -> tuple[Numbers, Numbers]:
