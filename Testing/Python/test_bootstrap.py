@@ -112,6 +112,18 @@ def test_distances_have_intervals_within_their_range(distances: list[float]) -> 
     assert 0 <= estimate.interval[0] <= estimate.value <= estimate.interval[1] < np.inf
 
 
+def test_an_interval_ends_at_what_no_number_can_exceed() -> None:
+    missed = [1.1, 0.9, 1.3, 0.8, 1.0, 1.2, 0.7, 70.0]
+    free = mean_estimate(missed, scale=Scale.POSITIVE)
+    held = mean_estimate(missed, scale=Scale.POSITIVE, greatest=70.0)
+    assert free.upper is not None
+    assert free.upper > 70.0
+    assert (held.value, held.lower, held.upper) == (free.value, free.lower, 70.0)
+    assert mean_estimate(missed[:7], scale=Scale.POSITIVE, greatest=70.0) == mean_estimate(
+        missed[:7], scale=Scale.POSITIVE
+    )
+
+
 def test_the_interval_does_not_depend_on_the_unit() -> None:
     distances = np.random.default_rng(2).lognormal(0, 0.6, 10)
     mm, metres = (mean_estimate(distances * unit, scale=Scale.POSITIVE) for unit in (1.0, 1e-3))

@@ -17,6 +17,7 @@ from pgt.agreement.pair_matrix import matrices
 from pgt.agreement.readings import DrawnSlices, Reading, Sitting
 from pgt.agreement.report_page import report_html
 from pgt.agreement.report_panels import BAND_WORDS
+from pgt.agreement.report_tables import recommendations
 from pgt.agreement.report_words import answer, signed
 from pgt.agreement.results import (
     Agreement,
@@ -28,6 +29,7 @@ from pgt.agreement.results import (
     PairKind,
     Placement,
     RatingCorrelation,
+    Recommendation,
 )
 from pgt.agreement.slice_pictures import SlicePicture, slice_pictures
 from pgt.agreement.study import StudyOptions, study
@@ -184,6 +186,41 @@ def test_missing_readings_are_listed_once(agreement: Agreement) -> None:
     )
 
 
+def test_structures_that_the_same_metrics_suit_stand_together(agreement: Agreement) -> None:
+    reason = "Agreement of the boundary. Set its tolerance to {} mm, by raters. Small."
+    advice = (
+        Recommendation("Lens", "nsd", reason.format("0.5")),
+        Recommendation("Liver", "dice", "The usual overlap."),
+        Recommendation("Liver", "nsd", "Agreement of the boundary."),
+        Recommendation("Cochlea", "nsd", reason.format("0.7")),
+    )
+    small, large = recommendations(replace(agreement, recommendations=advice))
+    assert (small.labels, large.labels) == ("Lens, Cochlea", "Liver")
+    (nsd,) = small.metrics
+    assert nsd.reason == "Agreement of the boundary. Small."
+    assert nsd.by_label == (
+        ("Lens", "Set its tolerance to 0.5 mm, by raters."),
+        ("Cochlea", "Set its tolerance to 0.7 mm, by raters."),
+    )
+    assert [(one.title, one.reason, one.by_label) for one in large.metrics] == [
+        ("Dice", "The usual overlap.", ()),
+        ("NSD", "Agreement of the boundary.", ()),
+    ]
+    same = replace(agreement, recommendations=(advice[0], replace(advice[0], label="Cochlea")))
+    assert [group.labels for group in recommendations(same)] == ["All structures"]
+    page = checked(report_html(replace(agreement, recommendations=advice)))
+    assert page.text.count("Agreement of the boundary.") == 2
+
+
+def test_why_nobody_stands_apart_is_on_the_page(agreement: Agreement) -> None:
+    for notes in (("One reason.",), ("One reason.", "Another.")):
+        page = checked(report_html(replace(agreement, outliers=(), no_outliers=notes)))
+        assert all(note in page.text for note in notes)
+        assert "Who stands apart" in page.text
+    nothing = report_html(replace(agreement, outliers=(), no_outliers=()))
+    assert "Who stands apart" not in checked(nothing).text
+
+
 def test_two_raters_one_case_one_label() -> None:
     made = MadeStudy(("Liver",), ("one",)).readings((Habit("A"), Habit("B")))
     found = study(made, StudyOptions())
@@ -273,6 +310,8 @@ def test_names_never_become_markup(agreement: Agreement) -> None:
         correlations=(RatingCorrelation("dice", evil, Estimate(0.5, 0.2, 0.7, 6, note=evil)),),
         missing=(Missing(evil, sitting, evil),),
         messages=(evil,),
+        no_outliers=(evil, evil),
+        recommendations=(Recommendation(evil, "dice", evil),),
         candidates=(evil,),
     )
     html = report_html(hostile)

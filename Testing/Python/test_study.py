@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from pgt.agreement.metrics import DEFAULT_METRICS, METRICS
 from pgt.agreement.readings import DrawnSlices, Reading, Sitting
 from pgt.agreement.results import Agreement, BandState, Missing, Occupancy, PairKind
 from pgt.agreement.study import StudyOptions, study
+from pgt.agreement.study_messages import case_words
 from pgt.errors import Cancelled, InputError
 from pgt.geometry import Geometry
 
@@ -194,6 +196,68 @@ def test_a_missed_structure_stays_in_the_mean_and_is_named() -> None:
     (pair,) = (pair for pair in agreement.pairs if pair.case == "x")
     assert pair.occupancy is Occupancy.ONE_EMPTY
     assert any(message.startswith("ben has no voxel of liver in case x") for message in agreement.messages)
+
+
+def test_no_interval_is_longer_than_the_volume() -> None:
+    nothing = {"liver": CroppedMask.empty(GRID.shape)}
+    readings = [
+        replace(one, masks=nothing) if (one.case, one.sitting) == ("c0", Sitting("ben")) else one
+        for one in many_cases()
+    ]
+    agreement = study(readings, StudyOptions())
+    diagonal = float(np.linalg.norm(np.multiply(GRID.shape, GRID.spacing)))
+    content = math.prod(GRID.shape) * GRID.voxel_volume / 1000
+    greatest = {"hd_mm": diagonal, "hd95_mm": diagonal, "assd_mm": diagonal,
+                "volume_difference_ml": content, "volume_difference_percent": 200}  # fmt: skip
+    assert max(pair.values["assd_mm"] for pair in agreement.pairs) == pytest.approx(diagonal)
+    for (_, key, _), estimate in agreement.summaries.items():
+        assert estimate.upper is not None
+        assert estimate.upper <= greatest.get(key, 1) + 1e-9
+    for band in agreement.bands:
+        assert max(band.lower.upper or 0, band.upper.upper or 0) <= greatest.get(band.metric, 1) + 1e-9
+
+
+def test_repeats_of_some_cases_are_planned_so_and_nothing_is_missing() -> None:
+    readings = [one for one in many_cases() if one.sitting.session == "1" or one.case in ("c0", "c1", "c2")]
+    agreement = study(readings, StudyOptions())
+    assert agreement.missing == ()
+    said = "Not every case was drawn twice; intra-rater agreement rests on these: ann 3 of 8, ben 3 of 8."
+    assert said in agreement.messages
+    assert not any("drawn twice" in one for one in study(many_cases(), StudyOptions()).messages)
+    # A case that was never drawn is missing whoever repeated it, and so is a label that a repeat lacks.
+    lacking = [
+        replace(one, masks={}) if (one.case, one.sitting) == ("c2", Sitting("ben", "2")) else one
+        for one in readings
+        if (one.case, one.sitting) != ("c0", Sitting("ann"))
+    ]
+    assert study(lacking, StudyOptions()).missing == (
+        Missing("c0", Sitting("ann"), ""),
+        Missing("c2", Sitting("ben", "2"), "liver"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("cases", "words"),
+    [
+        (("7",), "case 7"),
+        (("case 7",), "case 7"),
+        (("Case7", "case 8"), "Case7, case 8"),
+        (("case",), "the case"),
+        (("case 1", "b"), "cases case 1, b"),
+        (("a", "b", "c", "d", "e", "f", "g"), "cases a, b, c, d, e and 2 more"),
+    ],
+)
+def test_how_sentences_name_cases(cases: tuple[str, ...], words: str) -> None:
+    assert case_words(cases) == words
+
+
+def test_why_nobody_stands_apart_is_said() -> None:
+    two = study(many_cases(), StudyOptions())
+    assert two.outliers == ()
+    assert two.no_outliers == ("Of two raters neither can be called the outlier; it takes a third.",)
+    assert written(two)["no_outliers"] == list(two.no_outliers)
+    alone = study([one for one in many_cases() if one.sitting.rater == "ann"], StudyOptions())
+    assert alone.no_outliers == ("One rater alone cannot stand apart from others.",)
 
 
 def test_only_slices_that_both_drew_count_and_the_share_is_said() -> None:

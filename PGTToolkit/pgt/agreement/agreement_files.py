@@ -22,6 +22,7 @@
                       empty; lower and upper are {value, ci95, cases, note}; state is "band" where there is
                       one; placements [{name, similarity, below, inside, beyond, verdict}]
     outliers          [{label, rater, direction, size, probability, note}]
+    no_outliers       sentences: why nobody is named as outlier of a label
     bland_altman      [{label, a, b, session_a, session_b, cases, means_ml, differences_ml, bias_ml,
                       lower_limit_ml, upper_limit_ml}]
     correlations      [{metric, label, spearman}]; label is null for all labels together
@@ -83,6 +84,7 @@ def report_json(agreement: Agreement) -> str:
         "overall": _overall(agreement),
         "peak": _peak(agreement),
         "outliers": [vars(one) for one in agreement.outliers],
+        "no_outliers": list(agreement.no_outliers),
         "bland_altman": [_bland_altman(one) for one in agreement.bland_altman],
         "correlations": [
             {"metric": one.metric, "label": one.label or None, "spearman": _estimate(one.spearman)}

@@ -1,8 +1,8 @@
 """The consensus on all structures of a case, as one label map.
 
 Labels that exclude each other in every rater's segmentation are decided together, so that no voxel goes to
-two of them; others, and what any or all raters marked, one by one. Where two of these come to claim a voxel, a
-label map cannot hold the result.
+two of them; others, and what any or all raters marked, one by one. Where two of these come to claim a voxel,
+a label map cannot hold the result.
 """
 
 from __future__ import annotations

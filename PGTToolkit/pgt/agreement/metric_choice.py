@@ -1,10 +1,12 @@
 """Which metrics to look at for a structure, and why.
 
 After Metrics Reloaded (Maier-Hein, Reinke et al., "Metrics reloaded: recommendations for image analysis
-validation", Nature Methods 21, 2024), for segmentation: the problem category (subprocess S1), then an
-overlap-based metric (S6, Extended Data Fig. 6), a boundary-based one (S7, Extended Data Fig. 7), and volume
-where volume is the point (FP2.2; Table 1 and Supplementary Note 2.3). The paper asks questions and names no
-limits; where a question is answered from the masks, the limits are ours and stand below.
+validation", Nature Methods 21, 2024), for segmentation. Its Table 1 says what each property of a problem asks
+for: first the problem category (subprocess S1); an overlap-based metric, clDice where the centreline is the
+point (FP2.3, S6); a boundary-based one where boundaries matter (FP2.1), and a volume-based one where volume
+does (FP2.2); and weighing what is missed against what is drawn too much where errors differ (FP2.5). The
+wording, the order and the choice within each of these groups are ours, after the paper. It asks questions and
+names no limits; where a question is answered from the masks, the limits are ours too and stand below.
 
 Among raters the outline is uncertain by nature. Therefore NSD, which forgives what raters differ by, is the
 boundary-based metric here unless somebody says that the outline is exact.
@@ -193,7 +195,7 @@ def recommended_tolerance_mm(traits: StructureTraits, distance_mm: float | None)
 
 
 def _of_pieces(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]:
-    """Instances first where there are many: subprocess S1, then F1 and PQ of instance segmentation."""
+    """Instances first where there are many: the problem category (S1) is then no longer one of overlap."""
     if not known.scattered:
         return []
     counted = f"about {traits.components:.0f} pieces" if traits.components > 1 else "many pieces"
@@ -216,7 +218,7 @@ def _of_pieces(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]
 
 
 def _overlap(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]:
-    """Subprocess S6."""
+    """Overlap-based metrics, the centreline and the two kinds of error."""
     chosen = []
     if known.tubular:
         chosen.append(
@@ -227,7 +229,7 @@ def _overlap(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]:
             )
         )
     elif not known.small:
-        chosen.append(("dice", "The usual overlap: the structure is large against the voxel (S6)."))
+        chosen.append(("dice", "The usual overlap: the structure is large against the voxel."))
     elif not known.boundary_uncertain:
         chosen.append(("dice", f"For comparison with others only. {_why_not_dice(traits)}"))
     if known.errors_differ:
@@ -242,7 +244,7 @@ def _overlap(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]:
 
 
 def _boundary(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]:
-    """Subprocess S7."""
+    """Boundary-based metrics."""
     chosen = []
     if known.boundary_uncertain:
         tolerance = recommended_tolerance_mm(traits, known.rater_distance_mm)
@@ -255,20 +257,20 @@ def _boundary(known: Answers, traits: StructureTraits) -> list[tuple[str, str]]:
         chosen.append(
             (
                 "nsd",
-                f"Agreement of the boundary, forgiving what raters differ by (S7). {forgiving}{avoid}",
+                f"Agreement of the boundary, forgiving what raters differ by. {forgiving}{avoid}",
             )
         )
     if known.outliers_matter:
         chosen.append(
             (
                 "hd95_mm",
-                "How far off the worst spots are, without the few that an uncertain outline makes (S7).",
+                "How far off the worst spots are, without the few that an uncertain outline makes.",
             )
             if known.boundary_uncertain
-            else ("hd_mm", "The outline is exact and a single spot counts: the largest distance (S7).")
+            else ("hd_mm", "The outline is exact and a single spot counts: the largest distance.")
         )
     elif known.boundary_critical or not known.boundary_uncertain:
-        chosen.append(("assd_mm", "How far apart the boundaries run on average, in mm (S7)."))
+        chosen.append(("assd_mm", "How far apart the boundaries run on average, in mm."))
     return chosen
 
 
@@ -285,7 +287,7 @@ def _volume(known: Answers) -> list[tuple[str, str]]:
 def _why_not_dice(traits: StructureTraits) -> str:
     return (
         f"Do not judge it by Dice or IoU: it is about {_voxels(traits.thickness_voxels)} thick, and an "
-        f"outline one voxel further inside alone brings Dice to {traits.dice_one_voxel_in:.2f} (FP3.1)."
+        f"outline one voxel further inside alone brings Dice to {traits.dice_one_voxel_in:.2f}."
     )
 
 

@@ -109,7 +109,10 @@ def find_outliers(
         )
     first = first_sessions(readings)
     wanted = labels if labels is not None else dict.fromkeys(name for one in first for name in one.masks)
-    if len({one.sitting.rater for one in first}) < 3:
+    raters = {one.sitting.rater for one in first}
+    if len(raters) < 2:
+        return OutlierSearch((), ("One rater alone cannot stand apart from others.",))
+    if len(raters) < 3:
         return OutlierSearch((), ("Of two raters neither can be called the outlier; it takes a third.",))
     notes, tested = [], []
     for label in wanted:

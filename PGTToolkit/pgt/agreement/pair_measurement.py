@@ -244,7 +244,7 @@ def _measure(
     voxel_ml = geometry.voxel_volume / 1000
     values = overlap_values(counts, voxel_ml)
     if options.asks_for(SURFACE_METRICS):
-        values |= surface_values(*surfaces(), options.tolerance_mm, _diagonal_mm(geometry))
+        values |= surface_values(*surfaces(), options.tolerance_mm, diagonal_mm(geometry))
     values |= _topology_values(a, b, drawn, options)
     return Measured(
         {key: float(values[key]) for key in options.metrics},
@@ -297,7 +297,7 @@ def _surface(mask: CroppedMask, geometry: Geometry, drawn: DrawnSlices | None) -
     return Surface.on_slices(mask, geometry.spacing, drawn)
 
 
-def _diagonal_mm(geometry: Geometry) -> float:
+def diagonal_mm(geometry: Geometry) -> float:
     """From corner to opposite corner of the volume: no two surfels lie further apart."""
     return float(np.linalg.norm(np.array(geometry.shape) * np.array(geometry.spacing)))
 

@@ -19,25 +19,62 @@ and precision depend on who is called the reference, which no two raters are: th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pgt.agreement.bootstrap import FEWEST_FOR_INTERVAL, Scale, confidence_that_greater, mean_estimate
 from pgt.agreement.metrics import Better, metric
+from pgt.agreement.pair_measurement import diagonal_mm
 from pgt.agreement.readings import FIRST_SESSION, Sitting
 from pgt.agreement.results import Band, BandState, Estimate, PairKind, PairScores, Placement
+from pgt.geometry import Geometry
 
 TOLD_APART = 0.975
 """Confidence that intra-rater agreement is the better, from which the two bounds count as told apart: the
 95 % interval of their difference then excludes 0."""
 
 SHARED_ERRORS = "Errors that the raters share make both bounds look better than they are"
+_MOST_PERCENT = 200.0  # of a difference in volume, where one missed the structure
+
 BLINDED = "repeats only count if the rater did not see the first session"
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How large numbers can get at most in the volumes of a study; intervals end there.
+
+    Args:
+        longest_mm: the longest diagonal of a volume.
+        largest_ml: the content of the largest volume.
+    """
+
+    longest_mm: float = math.inf
+    largest_ml: float = math.inf
+
+    @classmethod
+    def of(cls, geometries: Iterable[Geometry]) -> Extent:
+        """That of volumes on these grids."""
+        grids = list(geometries)
+        contents = [math.prod(grid.shape) * grid.voxel_volume / 1000 for grid in grids]
+        return cls(max(map(diagonal_mm, grids)), max(contents))
+
+    def greatest(self, key: str) -> float:
+        """The greatest value of a metric; infinite where its scale tells it already."""
+        by_unit = {"mm": self.longest_mm, "ml": self.largest_ml, "%": _MOST_PERCENT}
+        return by_unit.get(metric(key).unit, math.inf)
+
+
+ANY_EXTENT = Extent()
+
+
 def summaries(
-    pairs: Sequence[PairScores], candidates: Collection[str] = (), level: float = 0.95, seed: int = 0
+    pairs: Sequence[PairScores],
+    candidates: Collection[str] = (),
+    level: float = 0.95,
+    seed: int = 0,
+    extent: Extent = ANY_EXTENT,
 ) -> dict[tuple[str, str, PairKind], Estimate]:
     """Mean over cases by label, metric key and kind of comparison, with intervals.
 
@@ -47,6 +84,7 @@ def summaries(
             agreement with the reference counts everybody who was compared with it.
         level: of the intervals.
         seed: of the resampling.
+        extent: of the volumes.
     """
     found = {}
     for label in labels_of(pairs):
@@ -54,7 +92,7 @@ def summaries(
         for kind in PairKind:
             chosen = pairs_of_kind(here, kind, candidates)
             for key in metrics_of(chosen):
-                estimate = _estimate(by_case(chosen, key), key, level, seed)
+                estimate = _estimate(by_case(chosen, key), key, level, seed, extent)
                 found[label, key, kind] = estimate
     return found
 
@@ -65,6 +103,7 @@ def bands(
     metrics: Sequence[str] | None = None,
     level: float = 0.95,
     seed: int = 0,
+    extent: Extent = ANY_EXTENT,
 ) -> tuple[Band, ...]:
     """The band of every label and metric, and where each candidate stands.
 
@@ -75,13 +114,14 @@ def bands(
         metrics: keys; by default all that the pairs have.
         level: of the intervals.
         seed: of the resampling.
+        extent: of the volumes.
     """
     found = []
     for label in labels_of(pairs):
         here = [pair for pair in pairs if pair.label == label]
         for key in metrics if metrics is not None else metrics_of(here):
             if has_band(key) and all(key in pair.values for pair in here):
-                found.append(_band(label, key, here, candidates, level, seed))
+                found.append(_band(label, key, here, candidates, level, seed, extent))
     return tuple(found)
 
 
@@ -155,8 +195,8 @@ def scale_of(key: str) -> Scale:
     return Scale.UNIT if metric(key).better is Better.HIGHER else Scale.POSITIVE
 
 
-def _estimate(values: Mapping[str, float], key: str, level: float, seed: int) -> Estimate:
-    estimate = mean_estimate(list(values.values()), level, seed, scale_of(key))
+def _estimate(values: Mapping[str, float], key: str, level: float, seed: int, extent: Extent) -> Estimate:
+    estimate = mean_estimate(list(values.values()), level, seed, scale_of(key), extent.greatest(key))
     if metric(key).better is not Better.ZERO:
         return estimate
     return replace(estimate, note=f"Mean size of the difference, without its sign. {estimate.note}".rstrip())
@@ -171,6 +211,7 @@ class _Bounds:
     intra: Mapping[str, float]
     lower: Estimate
     upper: Estimate
+    extent: Extent
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float], seed: int) -> float:
         """Confidence that ``a`` is better than ``b``; both with enough cases."""
@@ -187,12 +228,13 @@ def _band(
     candidates: Sequence[str],
     level: float,
     seed: int,
+    extent: Extent,
 ) -> Band:
     inter = pairs_of_kind(pairs, PairKind.INTER, candidates)
     intra = pairs_of_kind(pairs, PairKind.INTRA, candidates)
     values = by_case(inter, key), by_case(intra, key)
-    lower, upper = (_estimate(part, key, level, seed) for part in values)
-    bounds = _Bounds(key, *values, lower, upper)
+    lower, upper = (_estimate(part, key, level, seed, extent) for part in values)
+    bounds = _Bounds(key, *values, lower, upper, extent)
     state, reason = _state(bounds, seed)
     notes = [reason, *_cautions(inter, intra, state)]
     placements: list[Placement] = []
@@ -278,7 +320,7 @@ def _placement(
     below, beyond = below / total, beyond / total
     return Placement(
         name=name,
-        similarity=_estimate(similarity, bounds.key, level, seed),
+        similarity=_estimate(similarity, bounds.key, level, seed, bounds.extent),
         below=below,
         inside=max(0.0, 1.0 - below - beyond),
         beyond=beyond,

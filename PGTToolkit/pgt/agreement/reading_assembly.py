@@ -74,6 +74,9 @@ def _check_common(rated: Sequence[RatedSegmentation], labels: Sequence[MatchedLa
     """
     if not labels:
         raise InputError(f"No structure is labelled in {_listed(rated)}.")
+    cases = [one.case for one in rated]
+    if len(cases) > 1 and len(set(cases)) == len(cases):
+        raise InputError(f"No case has two segmentations to compare ({', '.join(cases[:4])}).")
     for case in dict.fromkeys(one.case for one in rated):
         columns = [column for column, one in enumerate(rated) if one.case == case]
         nothing_found = [

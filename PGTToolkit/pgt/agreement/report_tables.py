@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 
 import numpy as np
 
@@ -103,23 +103,58 @@ def facts(agreement: Agreement) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def recommendations(agreement: Agreement) -> tuple[tuple[str, list[tuple[str, str]]], ...]:
-    """Each recommended metric with its reasons, and the labels that each reason is for."""
-    together: dict[str, dict[str, list[str]]] = {}
+@dataclass(frozen=True)
+class Advice:
+    """Why to look at a metric: what holds for all labels of a group, and what for each of them."""
+
+    title: str
+    reason: str
+    by_label: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class AdviceGroup:
+    """Labels that the same metrics suit."""
+
+    labels: str
+    metrics: tuple[Advice, ...]
+
+
+def recommendations(agreement: Agreement) -> tuple[AdviceGroup, ...]:
+    """What to look at, labels with the same metrics together."""
+    reasons: dict[str, dict[str, str]] = {}
     for found in agreement.recommendations:
-        reasons = together.setdefault(heading(metric(found.metric)), {})
-        reasons.setdefault(found.reason, []).append(found.label)
-    every = len({found.label for found in agreement.recommendations})
+        reasons.setdefault(found.label, {})[found.metric] = found.reason
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for label, by_metric in reasons.items():
+        groups.setdefault(tuple(by_metric), []).append(label)
     return tuple(
-        (
-            title,
-            [
-                (reason, "all structures" if len(labels) == every > 1 else ", ".join(labels))
-                for reason, labels in reasons.items()
-            ],
+        AdviceGroup(
+            "All structures" if len(labels) == len(reasons) > 1 else ", ".join(labels),
+            tuple(_advice(key, {label: reasons[label][key] for label in labels}) for key in keys),
         )
-        for title, reasons in together.items()
+        for keys, labels in groups.items()
     )
+
+
+def _advice(key: str, reasons: Mapping[str, str]) -> Advice:
+    """Sentences that every label shares, once; the others by label."""
+    sentences = {label: reason.removesuffix(".").split(". ") for label, reason in reasons.items()}
+    shared = [
+        sentence
+        for sentence in dict.fromkeys(chain.from_iterable(sentences.values()))
+        if all(sentence in own for own in sentences.values())
+    ]
+    own = {label: [one for one in part if one not in shared] for label, part in sentences.items()}
+    return Advice(
+        heading(metric(key)),
+        _text(shared),
+        tuple((label, _text(part)) for label, part in own.items() if part),
+    )
+
+
+def _text(sentences: Sequence[str]) -> str:
+    return " ".join(f"{sentence}." for sentence in sentences)
 
 
 def summary_table(agreement: Agreement, keys: tuple[str, ...]) -> Table:

@@ -97,7 +97,7 @@ REPORT = """\
 {% if recommendations %}<a href="#choice">Which metric</a>{% endif %}<a href="#cases">Cases</a>
 <a href="#matrix">Pairs of raters</a>{% if volumes %}<a href="#volumes">Volumes</a>{% endif %}
 {% if reliability.rows %}<a href="#reliability">Reliability</a>{% endif %}
-{% if agreement.outliers %}<a href="#outliers">Outliers</a>{% endif %}
+{% if agreement.outliers or agreement.no_outliers %}<a href="#outliers">Outliers</a>{% endif %}
 {% if pictures %}<a href="#slices">Slices in dispute</a>{% endif %}
 {% if correlations.rows %}<a href="#experts">Expert ratings</a>{% endif %}
 {% if missing %}<a href="#missing">Missing readings</a>{% endif %}
@@ -169,12 +169,16 @@ than they are.</p>
 <p class="soft">After Metrics Reloaded (Maier-Hein, Reinke et al. 2024), from what was measured or
 answered about each structure.</p>
 <table class="choice">
-<tr><th>Metric</th><th>Why</th><th>For</th></tr>
-{% for title, lines in recommendations %}
+<tr><th>For</th><th>Metric</th><th>Why</th></tr>
+{% for group in recommendations %}
 <tbody>
-{% for reason, labels in lines %}
-<tr>{% if loop.first %}<th rowspan="{{ lines|length }}">{{ title }}</th>{% endif %}
-<td>{{ reason }}</td><td>{{ labels }}</td></tr>
+{% for advice in group.metrics %}
+<tr>{% if loop.first %}<th rowspan="{{ group.metrics|length }}">{{ group.labels }}</th>{% endif %}
+<td>{{ advice.title }}</td><td>{{ advice.reason }}
+{% if advice.by_label %}
+<details><summary>by structure</summary><ul>
+{% for label, words in advice.by_label %}<li>{{ label }}: {{ words }}</li>{% endfor %}</ul></details>
+{% endif %}</td></tr>
 {% endfor %}
 </tbody>
 {% endfor %}
@@ -292,9 +296,10 @@ Dashed: 95 % limits of agreement. Shaded and in brackets: their {{ level }} inte
 </section>
 {% endif %}
 
-{% if agreement.outliers %}
+{% if agreement.outliers or agreement.no_outliers %}
 <section id="outliers">
 <h2>Who stands apart</h2>
+{% if agreement.outliers %}
 <div class="wide"><table>
 <tr><th>Structure</th><th>Rater</th><th>How</th><th class="number">Confidence</th><th></th></tr>
 {% for outlier in agreement.outliers %}
@@ -303,6 +308,13 @@ Dashed: 95 % limits of agreement. Shaded and in brackets: their {{ level }} inte
 {% endfor %}
 </table></div>
 <p class="soft">Confidence: share of resamples of the cases in which the same rater stands furthest apart.</p>
+{% endif %}
+{% if agreement.no_outliers|length == 1 %}
+<p>{{ agreement.no_outliers[0] }}</p>
+{% elif agreement.no_outliers %}
+<details><summary>{{ agreement.no_outliers|length }} structures on which nobody is named</summary><ul>
+{% for note in agreement.no_outliers %}<li>{{ note }}</li>{% endfor %}</ul></details>
+{% endif %}
 </section>
 {% endif %}
 

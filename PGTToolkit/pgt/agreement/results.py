@@ -270,6 +270,7 @@ class Agreement:
         reliabilities: per label.
         bands: per label and metric, where there are two readings of anything.
         outliers: per label with three raters or more.
+        no_outliers: why nobody is named as outlier, one sentence each, for every label where nobody is.
         bland_altman: per label and pair of raters.
         correlations: where experts rated.
         recommendations: per label.
@@ -297,3 +298,4 @@ class Agreement:
     messages: tuple[str, ...] = field(default_factory=tuple)
     reference: str = ""
     candidates: tuple[str, ...] = ()
+    no_outliers: tuple[str, ...] = ()

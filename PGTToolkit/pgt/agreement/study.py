@@ -13,7 +13,7 @@ from pgt.agreement.metric_choice import Answers, recommendations
 from pgt.agreement.metrics import DEFAULT_METRICS
 from pgt.agreement.outliers import find_outliers
 from pgt.agreement.pair_measurement import MeasureOptions, measure_pairs, without_common_slice
-from pgt.agreement.peak import bands, summaries
+from pgt.agreement.peak import Extent, bands, summaries
 from pgt.agreement.readings import Reading
 from pgt.agreement.reliability import reliability_of
 from pgt.agreement.results import Agreement
@@ -93,8 +93,9 @@ def study(
     steps.after("Intervals and reliability")
     people = _people(drawn, options)
     shared = [label for label in labels if _is_shared(label, people)]
-    found_bands = bands(pairs, options.candidates, seed=options.seed)
-    means = summaries(pairs, options.candidates, seed=options.seed)
+    extent = Extent.of(reading.geometry for reading in drawn)
+    found_bands = bands(pairs, options.candidates, seed=options.seed, extent=extent)
+    means = summaries(pairs, options.candidates, seed=options.seed, extent=extent)
     reliabilities = tuple(
         reliability_of(label, people, False if options.anonymous else None, seed=options.seed)
         for label in shared
@@ -125,6 +126,7 @@ def study(
         ),
         reference=options.reference or "",
         candidates=options.candidates,
+        no_outliers=apart.notes,
     )
 
 

@@ -119,14 +119,19 @@ def common_labels(readings: Sequence[Reading]) -> tuple[str, ...]:
 def missing_readings(
     readings: Sequence[Reading], sittings: Sequence[Sitting], cases: Sequence[str], labels: Sequence[str]
 ) -> tuple[Missing, ...]:
-    """What a study would have if every sitting had read every label of every case."""
+    """What a study would have if every rater had read every label of every case.
+
+    A case that a rater did not draw again is not missing, since repeats of some cases are enough; labels of a
+    repeat are, where it lacks them.
+    """
     found = {(reading.case, reading.sitting): reading for reading in readings}
     missing = []
     for case in cases:
         for sitting in sittings:
             reading = found.get((case, sitting))
             if reading is None:
-                missing.append(Missing(case, sitting, ""))
+                if sitting.session == FIRST_SESSION:
+                    missing.append(Missing(case, sitting, ""))
                 continue
             missing += [Missing(case, sitting, label) for label in labels if label not in reading.masks]
     return tuple(missing)

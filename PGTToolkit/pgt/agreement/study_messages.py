@@ -9,7 +9,7 @@ import numpy as np
 
 from pgt.agreement.masks import CroppedMask
 from pgt.agreement.pair_measurement import Comparison
-from pgt.agreement.readings import Reading, Sitting
+from pgt.agreement.readings import FIRST_SESSION, Reading, Sitting
 from pgt.agreement.results import Band, BandState, Missing, Occupancy, PairScores
 
 # Lists in sentences end here; the whole of them is in the report.
@@ -44,6 +44,7 @@ def messages_of(
                 *_machine_filled(pairs),
                 *_missed(pairs),
                 *_missing(missing),
+                *_repeats(readings),
                 *_about_bands(bands),
             ]
         )
@@ -54,7 +55,7 @@ def _copies(readings: Sequence[Reading]) -> Iterable[str]:
     for one, other in combinations(readings, 2):
         if one.case == other.case and _same_voxels(one, other):
             yield (
-                f"{one.sitting} and {other.sitting} are equal voxel for voxel in case {one.case}: a "
+                f"{one.sitting} and {other.sitting} are equal voxel for voxel in {case_words([one.case])}: a "
                 "segmentation compared with itself says nothing about agreement."
             )
 
@@ -73,8 +74,8 @@ def _equal(one: CroppedMask, other: CroppedMask) -> bool:
 def _undrawn(undrawn: Sequence[tuple[Reading, str]]) -> Iterable[str]:
     for reading, label in undrawn:
         yield (
-            f"{reading.sitting} annotated no slice of {label} in case {reading.case}; what a machine filled "
-            "is not compared."
+            f"{reading.sitting} annotated no slice of {label} in {case_words([reading.case])}; what a "
+            "machine filled is not compared."
         )
 
 
@@ -83,7 +84,7 @@ def _apart(comparisons: Sequence[Comparison]) -> Iterable[str]:
     for one in comparisons:
         cases.setdefault((one.a.sitting, one.b.sitting, one.label), []).append(one.a.case)
     for (a, b, label), where in cases.items():
-        yield f"{a} and {b} annotated no common slice of {label} in {_cases(where)}: not compared."
+        yield f"{a} and {b} annotated no common slice of {label} in {case_words(where)}: not compared."
 
 
 def _machine_filled(pairs: Sequence[PairScores]) -> Iterable[str]:
@@ -106,8 +107,8 @@ def _missed(pairs: Sequence[PairScores]) -> Iterable[str]:
             cases.setdefault((pair.label, lacking), {})[pair.case] = None
     for (label, sitting), where in cases.items():
         yield (
-            f"{sitting} has no voxel of {label} in {_cases(list(where))}: counted as a structure that was "
-            "missed, by each metric's rule for one empty mask."
+            f"{sitting} has no voxel of {label} in {case_words(list(where))}: counted as a structure that "
+            "was missed, by each metric's rule for one empty mask."
         )
 
 
@@ -120,9 +121,9 @@ def _missing(missing: Sequence[Missing]) -> Iterable[str]:
         else:
             whole.setdefault(one.sitting, []).append(one.case)
     for sitting, cases in whole.items():
-        yield f"{sitting} has no reading of {_cases(cases)}: missing, and in no number."
+        yield f"{sitting} has no reading of {case_words(cases)}: missing, and in no number."
     for (sitting, label), cases in labels.items():
-        yield f"{sitting} has no {label} in {_cases(cases)}: missing, and in no number."
+        yield f"{sitting} has no {label} in {case_words(cases)}: missing, and in no number."
 
 
 def _about_bands(bands: Sequence[Band]) -> Iterable[str]:
@@ -144,8 +145,25 @@ def _about_bands(bands: Sequence[Band]) -> Iterable[str]:
     )
 
 
-def _cases(cases: Sequence[str]) -> str:
+def _repeats(readings: Sequence[Reading]) -> Iterable[str]:
+    """In how many cases raters repeated: a department plans repeats of some cases, so none are missing."""
+    cases: dict[str, set[str]] = {}
+    repeated: dict[str, set[str]] = {}
+    for reading in readings:
+        sitting = reading.sitting
+        part = cases if sitting.session == FIRST_SESSION else repeated
+        part.setdefault(sitting.rater, set()).add(reading.case)
+    both = {rater: (len(again & cases[rater]), len(cases[rater])) for rater, again in repeated.items()}
+    if any(again < first for again, first in both.values()):
+        counts = ", ".join(f"{rater} {again} of {first}" for rater, (again, first) in both.items())
+        yield f"Not every case was drawn twice; intra-rater agreement rests on these: {counts}."
+
+
+def case_words(cases: Sequence[str]) -> str:
+    """ "case 12", "cases 3, 7 and 2 more"; names that say that they are cases are not told so again."""
     names = ", ".join(cases[:_LISTED])
     if len(cases) > _LISTED:
         names += f" and {len(cases) - _LISTED} more"
+    if all(case.casefold().startswith("case") for case in cases[:_LISTED]):
+        return "the case" if len(cases) == 1 and cases[0].casefold() == "case" else names
     return f"case{'s' * (len(cases) > 1)} {names}"
