@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,12 @@ from command_line import command, environment, listing, refused, run_here
 from style_cases import LOOSE, TIGHT, made_rows
 from test_styles_official import official_state
 
+from pgt.case_table import read_case_table
+from pgt.errors import Cancelled
 from pgt.styles.style_model import StyleModel
+from pgt.styles.training_folder import train_folder
+from pgt.styles.training_order import TrainingOrder, tidied
+from pgt.styles.training_settings import StyleTrainingSettings
 
 QUICK = ("--epochs", "3", "--spacing", "2")
 
@@ -55,6 +61,13 @@ def test_train_go_on_and_begin_anew(capfd, tmp_path, table):
         json.loads(line)["loss"] for line in finished["log.jsonl"].decode().splitlines()
     ]
 
+    # A model outlives an attempt to replace it that fails.
+    before, text = listing(folder), table.read_text()
+    table.write_text(text.replace("label2.nrrd", "image2.nrrd"))
+    refused(run_here(capfd, "styles", "train", table, "-o", folder, "--force", *QUICK), "image2.nrrd")
+    assert listing(folder) == before
+    table.write_text(text)
+
     ended = run_here(capfd, "styles", "train", table, "-o", folder, "--force", "--epochs", "2", "--seed", "3")
     assert ended.status == 0
     assert len((folder / "log.jsonl").read_text().splitlines()) == 2
@@ -92,18 +105,7 @@ def test_bad_input_leaves_nothing(capfd, tmp_path, table):
     refused(run_here(capfd, "styles", "train", table, "-o", table, *QUICK), "is a file")
 
 
-def test_a_model_outlives_an_attempt_that_fails(capfd, tmp_path, table):
-    folder = tmp_path / "model"
-    assert run_here(capfd, "styles", "train", table, "-o", folder, *QUICK).status == 0
-    before = listing(folder)
-    table.write_text(table.read_text().replace("label2.nrrd", "image2.nrrd"))
-    refused(run_here(capfd, "styles", "train", table, "-o", folder, "--force", *QUICK), "image2.nrrd")
-    assert listing(folder) == before
-
-
-@pytest.mark.parametrize("learnt", [False, True])
-def test_interrupted(tmp_path, table, learnt):
-    """Before the first checkpoint nothing stays; after it, what is needed to go on."""
+def test_interrupted_before_anything_was_learnt(tmp_path, table):
     folder = tmp_path / "model"
     process = subprocess.Popen(
         command("styles", "train", table, "-o", folder, "--epochs", "100000", "--patience", "0"),
@@ -112,19 +114,31 @@ def test_interrupted(tmp_path, table, learnt):
     awaited = folder / "log.jsonl"
     while process.poll() is None and not (awaited.exists() and awaited.stat().st_size > 0):
         time.sleep(0.05)
-    if learnt:
-        # A checkpoint comes once a minute; put one there as the training would.
-        torch.save({}, folder / "checkpoint.pt")
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert time.monotonic() - began < 10
     assert process.returncode != 0
     assert "Traceback" not in said
-    if learnt:
-        assert {"checkpoint.pt", "log.jsonl", "prepared"} <= {path.name for path in folder.iterdir()}
-    else:
-        assert not folder.exists()
+    assert not folder.exists()
+
+
+def test_interrupted_after_a_checkpoint(tmp_path, table):
+    """What is needed to go on stays, also after a further interruption."""
+    rows = read_case_table(table)
+    for resume in (False, True):
+        order = TrainingOrder(rows, tmp_path / "model", epochs=4 + 2 * resume, resume=resume)
+        order = replace(order, settings=StyleTrainingSettings(checkpoint_seconds=0, device="cpu"))
+        asked = iter([False] * (2 + resume) + [True])
+        with pytest.raises(Cancelled), tidied(order):
+            train_folder(order, cancelled=lambda asked=asked: next(asked))
+        held = {path.name for path in order.folder.iterdir()}
+        assert {"checkpoint.pt", "log.jsonl", "progress.html", "prepared"} <= held
+        assert "model.safetensors" not in held
+        assert "http-equiv" in (order.folder / "progress.html").read_text()
+    model = train_folder(order)
+    assert model.training["epochs_run"] == 6
+    assert not (order.folder / "prepared").exists()
 
 
 def test_import_of_an_official_model(capfd, tmp_path):
