@@ -66,6 +66,12 @@ class HyperNetwork(nn.Module):
         start = torch.cat([value.flatten() for value in initial.values()])
         self.bias = nn.Parameter(torch.atanh((start / BOUND).clamp(-0.999, 0.999)))
 
+    def move_origin(self, latent: Tensor) -> None:
+        """Let the zero vector predict what ``latent`` did, and every other vector what lay as far from it."""
+        first = next(layer for layer in self.trunk.modules() if isinstance(layer, nn.Linear))
+        with torch.no_grad():
+            first.bias += first.weight @ latent.to(first.weight.device)
+
     def forward(self, latents: Tensor) -> dict[str, Tensor]:
         """Weights of the primary network for each latent vector.
 

@@ -36,6 +36,8 @@ class LatentTable:
         self.vectors = _SPREAD_AT_START * torch.randn(len(cases), dimensions, generator=generator)
         self.mean = self.vectors.clone()
         """A running mean over the last visits: the place that a vector moves around."""
+        self.homes: Tensor | None = None
+        """The place that each case is drawn to, [case, dimension]; None before there are any."""
         self._first = torch.zeros_like(self.vectors)
         self._second = torch.zeros_like(self.vectors)
         self._visits = torch.zeros(len(cases), 1)
@@ -69,6 +71,13 @@ class LatentTable:
         for memory in (self._first, self._second, self._visits):
             memory[rows] = 0
 
+    def move_origin(self, vector: Tensor) -> None:
+        """Count everything from a new origin."""
+        self.vectors -= vector
+        self.mean -= vector
+        if self.homes is not None:
+            self.homes = self.homes - vector
+
     def by_case(self) -> dict[str, tuple[float, ...]]:
         """Where each case lies: the running mean of its vector."""
         return {case: tuple(row.tolist()) for case, row in zip(self.cases, self.mean, strict=True)}
@@ -81,6 +90,7 @@ class LatentTable:
             "first": self._first,
             "second": self._second,
             "visits": self._visits,
+            **({} if self.homes is None else {"homes": self.homes}),
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -96,3 +106,4 @@ class LatentTable:
         self.vectors, self.mean = state["vectors"].clone(), state["mean"].clone()
         self._first, self._second = state["first"].clone(), state["second"].clone()
         self._visits = state["visits"].clone()
+        self.homes = state["homes"].clone() if "homes" in state else None

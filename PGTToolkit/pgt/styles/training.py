@@ -19,10 +19,10 @@ from torch import Tensor
 
 from pgt.errors import Cancelled, PGTError
 from pgt.styles.distributed import Team
+from pgt.styles.gathering import FIRST, gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.precision import bfloat16_is_fast
-from pgt.styles.relocation import PLACES, better_places, places_to_try
 from pgt.styles.sampling import PreparedCase, take_patches
 from pgt.styles.style_model import StyleModel
 from pgt.styles.training_log import Epoch, TrainingLog
@@ -136,9 +136,8 @@ class _Course:
         loss, dice = torch.cat(results).mean(dim=0).tolist()
         self.losses.append(loss)
         self.schedule.look_for_the_plateau(self.losses)
-        every = self.settings.relocate_every
-        if every and self.done % every == 0 and self.done < self.schedule.falls_from:
-            self._relocate(cancelled)
+        if self._gathering_is_due:
+            self._gather(cancelled)
         self.seconds += time.monotonic() - start
         return Epoch(self.done, self.schedule.last, loss, dice, self.seconds, self.table.by_case())
 
@@ -175,17 +174,24 @@ class _Course:
         images, labels = self._patches(rows[own])
         mine = latents[own]
         parts = segmentation_loss(self._logits(images, mine), labels)
-        loss = parts.total + settings.latent_penalty * mine.abs().sum(dim=1)
+        loss = parts.total + self._penalty(rows[own], mine)
         (loss.sum() / len(rows)).backward()
         outcome[own] = torch.stack([parts.total.detach(), parts.dice.detach()], dim=1)
         return outcome
 
+    @property
+    def _gathering_is_due(self) -> bool:
+        every, schedule = self.settings.gather_every, self.schedule
+        if not every or self.done % every:
+            return False
+        first = min(FIRST * self.settings.epochs, schedule.falls_from)
+        return first <= self.done <= schedule.last - every
+
     @torch.no_grad()
-    def _relocate(self, cancelled: Callable[[], bool]) -> None:
-        """Move the cases whose labels are explained better elsewhere on the map."""
+    def _gather(self, cancelled: Callable[[], bool]) -> None:
+        """Draw every case to the place where its label is explained best."""
         places = places_to_try(self.table.vectors, self.done)
-        losses = torch.zeros(len(self.cases), 1 + PLACES, device=self.settings.device)
-        losses[:, 1 + len(places) :] = torch.inf
+        losses = torch.zeros(len(self.cases), 1 + len(places), device=self.settings.device)
         for first in range(0, len(self.cases), self.settings.cases_per_step):
             if cancelled():
                 raise Cancelled
@@ -199,8 +205,21 @@ class _Course:
                 parts = segmentation_loss(self._logits(images, latents), labels)
                 losses[torch.from_numpy(own), column] = parts.total
         self.team.add_up([losses])
-        moving, place = better_places(losses.cpu())
-        self.table.move(moving, places[place])
+        losses = losses.cpu()
+        homes, moving = gathered(losses[:, 0], places, losses[:, 1:])
+        self.table.homes = homes
+        self.table.move(moving, homes[moving])
+        origin = main_place(homes)
+        self.network.move_origin(origin)
+        self.table.move_origin(origin)
+
+    def _penalty(self, rows: NDArray[np.int64], latents: Tensor) -> Tensor:
+        """What draws latent vectors to the origin, or to the places where cases gathered, [case]."""
+        weight, homes = self.settings.latent_penalty, self.table.homes
+        if homes is None:
+            # Vectors that shall gather find their direction first.
+            return (0.0 if self.settings.gather_every else weight) * latents.abs().sum(dim=1)
+        return weight * (latents - homes[torch.from_numpy(rows)].to(latents)).abs().sum(dim=1)
 
     def _patches(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """A patch of each of some cases, on the device; which one depends on seed, epoch and case alone."""

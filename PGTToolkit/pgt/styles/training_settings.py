@@ -22,8 +22,9 @@ class StyleTrainingSettings:
         decay: share of the epochs at the end in which both rates fall to a twentieth.
         patience: epochs over which the mean loss has to fall by one hundredth; where it does not, the
             falling of the rates begins. 0 for never.
-        relocate_every: epochs after which cases try other places of the map (`pgt.styles.relocation`), while
-            the rates are full; 0 for never.
+        gather_every: epochs after which cases gather anew at places that they share, for raters of alike
+            shares (`pgt.styles.gathering`); the penalty then draws each case to its place instead of the
+            origin. 0 for never, as in the paper.
         mixed_precision: run the primary network in bfloat16 (the hyper-network stays in float32); "auto" for
             where that is faster.
         checkpoint_seconds: at most this much work is lost when training is stopped, or one epoch.
@@ -44,14 +45,14 @@ class StyleTrainingSettings:
     cases_per_step: int = 8
     decay: float = 0.3
     patience: int = 25
-    relocate_every: int = 0
+    gather_every: int = 0
     mixed_precision: bool | Literal["auto"] = "auto"
     checkpoint_seconds: float = 60.0
     seed: int = 0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        least_values = {"epochs": 1, "cases_per_step": 1, "patience": 0, "relocate_every": 0, "seed": 0}
+        least_values = {"epochs": 1, "cases_per_step": 1, "patience": 0, "gather_every": 0, "seed": 0}
         for name, least in least_values.items():
             if getattr(self, name) < least:
                 raise InputError(f"{_words(name)} must be at least {least}, not {getattr(self, name)}.")

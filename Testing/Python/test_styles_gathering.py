@@ -1,4 +1,4 @@
-"""Cases that try other places of the map while they train, and weights that all cases share."""
+"""Cases that gather at places of the map which they share, and weights that all cases share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ import pytest
 import torch
 
 from pgt.errors import Cancelled
-from pgt.styles.hypernetwork import HyperNetworkShape
+from pgt.styles.gathering import (
+    LEAST_GAIN,
+    LEAST_WORTH,
+    PLACES,
+    gathered,
+    main_place,
+    places_that_count,
+    places_to_try,
+)
+from pgt.styles.hypernetwork import HyperNetwork, HyperNetworkShape
 from pgt.styles.latents import LatentTable
 from pgt.styles.preparation import Preparation
-from pgt.styles.relocation import LEAST_GAIN, PLACES, better_places, places_to_try
 from pgt.styles.sampling import PreparedCase
 from pgt.styles.style_model import StyleModel
 from pgt.styles.training import train
@@ -24,10 +32,10 @@ EPOCHS = 6
 
 
 def test_places_are_the_middles_of_groups() -> None:
-    middles = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [2.0, 2.0]])
+    middles = torch.tensor([[i, j] for i in (0.0, 1.0, 2.0, 3.0) for j in (0.0, 1.0)])
     assert len(middles) == PLACES
     generator = torch.Generator().manual_seed(3)
-    vectors = middles.repeat_interleave(5, dim=0) + 0.01 * torch.randn(30, 2, generator=generator)
+    vectors = middles.repeat_interleave(5, dim=0) + 0.01 * torch.randn(40, 2, generator=generator)
     places = places_to_try(vectors, seed=7)
     distances = torch.cdist(middles, places)
     assert distances.min(dim=1).values.max() < 0.03
@@ -38,13 +46,49 @@ def test_there_are_no_more_places_than_vectors() -> None:
     assert places_to_try(torch.tensor([[0.0], [0.0], [1.0]]), seed=0).shape == (2, 1)
 
 
-def test_a_case_moves_only_where_it_gains_enough() -> None:
-    losses = torch.tensor(
-        [[1.0, 0.5, 0.4], [1.0, 1.0 - LEAST_GAIN / 2, 2.0], [0.3, 0.9, 0.8], [1.0, 0.2, torch.inf]]
+def test_places_stay_that_explain_what_no_other_does() -> None:
+    generator = torch.Generator().manual_seed(1)
+    style = torch.arange(60) % 3
+    losses = 0.1 + 0.05 * (style[:, None] != torch.tensor([0, 1, 1, 2, 0])).float()
+    losses += 1e-4 * torch.rand(losses.shape, generator=generator)
+    kept = places_that_count(losses)
+    assert sorted(torch.tensor([0, 1, 1, 2, 0])[kept].tolist()) == [0, 1, 2]
+
+
+def test_a_place_of_too_little_worth_is_given_up() -> None:
+    rare = torch.zeros(100, 2)
+    rare[:, 1] = 1.0
+    rare[0] = torch.tensor([LEAST_WORTH * 100 * 1.1, 0.0])
+    assert places_that_count(rare) == [0, 1]
+    rare[0, 0] = LEAST_WORTH * 100 * 0.9
+    assert places_that_count(rare) == [0]
+
+
+def test_a_case_keeps_a_vector_that_explains_its_label_better() -> None:
+    places = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    losses = torch.tensor([[0.1, 0.9], [0.9, 0.1], [0.5, 0.9]])
+    homes, moving = gathered(torch.tensor([0.1, 0.1 - LEAST_GAIN / 2, 0.1]), places, losses)
+    assert homes.tolist() == [[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]]
+    assert moving.tolist() == [0, 1]
+    assert main_place(homes).tolist() == [0.0, 0.0]
+
+
+def test_a_new_origin_changes_no_prediction() -> None:
+    torch.manual_seed(2)
+    network = HyperNetwork(
+        HyperNetworkShape(latent=3, rank=4), UNet(UNetShape(channels=4, levels=1, layers=1))
     )
-    rows, places = better_places(losses)
-    assert rows.tolist() == [0, 3]
-    assert places.tolist() == [1, 0]
+    table = LatentTable(["a", "b"], 3, torch.Generator().manual_seed(0))
+    table.homes = table.vectors.clone()
+    before = network(table.vectors)
+    origin = table.vectors[0].clone()
+    network.move_origin(origin)
+    table.move_origin(origin)
+    assert table.vectors[0].tolist() == [0.0] * 3
+    assert torch.equal(table.homes, table.vectors)
+    after = network(table.vectors)
+    for name, weight in before.items():
+        torch.testing.assert_close(weight, after[name], rtol=1e-4, atol=1e-6)
 
 
 def test_a_case_that_moved_forgets_where_it_was_going() -> None:
@@ -72,18 +116,19 @@ def test_shared_weights_give_what_weights_of_each_case_give() -> None:
     torch.testing.assert_close(shared, own, rtol=1e-4, atol=1e-5)
 
 
-def test_relocation_happens_and_a_stopped_training_takes_the_same_course(tmp_path: Path) -> None:
-    never = _trained(tmp_path / "never", relocate_every=0)
+def test_cases_gather_and_a_stopped_training_takes_the_same_course(tmp_path: Path) -> None:
+    never = _trained(tmp_path / "never", gather_every=0)
     straight = _trained(tmp_path / "straight")
     assert straight != never
-    assert _trained(tmp_path / "again") == straight
+    lengths = {case: np.linalg.norm(latent) for case, latent in straight.items()}
+    assert min(lengths.values()) < 0.1 * max(lengths.values())  # one group's place is the origin
     with pytest.raises(Cancelled):
-        _trained(tmp_path / "stopped", stop_after=3)
+        _trained(tmp_path / "stopped", stop_after=5)
     assert _trained(tmp_path / "stopped") == straight
 
 
-def _trained(folder: Path, relocate_every: int = 2, stop_after: int = EPOCHS) -> list[dict[str, object]]:
-    """The latent vectors after every epoch, in one go or since it went on."""
+def _trained(folder: Path, gather_every: int = 2, stop_after: int = EPOCHS) -> dict[str, tuple[float, ...]]:
+    """Where the cases lie in the end."""
     torch.manual_seed(0)
     model = StyleModel.new(
         UNetShape(classes=2, channels=4, levels=1, layers=1),
@@ -98,13 +143,13 @@ def _trained(folder: Path, relocate_every: int = 2, stop_after: int = EPOCHS) ->
         decay=0.2,
         latent_rate=0.1,
         cases_per_step=3,
-        relocate_every=relocate_every,
+        gather_every=gather_every,
         checkpoint_seconds=0.0,
         mixed_precision=False,
     )
     seen: list[Epoch] = []
     train(model, _balls(), settings, folder, seen.append, lambda: len(seen) >= stop_after)
-    return [dict(model.latents)]
+    return dict(model.latents)
 
 
 def _balls() -> list[PreparedCase]:

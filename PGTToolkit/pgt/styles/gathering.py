@@ -1,0 +1,88 @@
+"""Styles that nobody is told of, found while training: cases gather at a few places of the map.
+
+HyperSORT draws every latent vector towards one main style at the origin (Joutard et al., equation 1). Where
+several raters annotate alike shares there is no main style: drawn to the origin, their styles fall on one
+line or into each other, and not drawn at all each vector learns the whims of its own case. So from some
+epoch on each case is drawn towards a place that it shares with others. The middles of a few groups are
+tried; places that explain no labels better than their neighbours are given up, so that as many stay as there
+are styles that the network can tell apart. A case moves to the best place unless its own vector explains its
+label clearly better, as that of a case in a style of its own does. The place of most cases becomes the
+origin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+FIRST = 0.4
+"""Share of the epochs before cases gather for the first time; until then vectors follow the loss alone."""
+
+PLACES = 8
+"""Groups whose middles are tried."""
+
+LEAST_GAIN = 0.003
+"""A case keeps a vector of its own where its loss is lower there by more than this."""
+
+LEAST_WORTH = 0.002
+"""A place stays if without it the mean loss over all cases would rise by more than this."""
+
+
+def places_to_try(vectors: Tensor, seed: int) -> Tensor:
+    """Middles of a few groups of cases.
+
+    Args:
+        vectors: of all cases, [case, dimension].
+        seed: decides how the grouping begins.
+
+    Returns:
+        [place, dimension]; fewer than `PLACES` where there are fewer different vectors.
+    """
+    points = vectors.double().numpy()
+    different = len(np.unique(points, axis=0))
+    grouping = KMeans(min(PLACES, different), n_init=3, random_state=seed).fit(points)
+    return torch.from_numpy(grouping.cluster_centers_).float()
+
+
+def places_that_count(losses: Tensor) -> list[int]:
+    """The places that explain labels which no other place explains as well.
+
+    Args:
+        losses: of every case at every place, [case, place].
+
+    Returns:
+        Their columns, at least one.
+    """
+    kept = list(range(losses.shape[1]))
+    while len(kept) > 1:
+        lowest, best = losses[:, kept].topk(2, dim=1, largest=False)
+        rises = torch.zeros(len(kept)).index_add(0, best[:, 0], lowest[:, 1] - lowest[:, 0])
+        least = int(rises.argmin())
+        if float(rises[least]) > LEAST_WORTH * len(losses):
+            break
+        del kept[least]
+    return kept
+
+
+def gathered(own: Tensor, places: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+    """Where cases are drawn to from now on, and which of them go there at once.
+
+    Args:
+        own: the loss of every case where it is, [case].
+        places: those that were tried, [place, dimension].
+        losses: of every case at every place, [case, place].
+
+    Returns:
+        The place of every case, [case, dimension], and the rows of the cases that move.
+    """
+    kept = places_that_count(losses)
+    lowest, best = losses[:, kept].min(dim=1)
+    return places[kept][best], torch.nonzero(lowest < own + LEAST_GAIN)[:, 0]
+
+
+def main_place(homes: Tensor) -> Tensor:
+    """The place of most cases, [dimension], from the places of all, [case, dimension]."""
+    places, counts = torch.unique(homes, dim=0, return_counts=True)
+    return places[int(counts.argmax())]
