@@ -122,7 +122,7 @@ class Radiologist:
             QtCore.Qt.MouseButton.NoButton, QtCore.Qt.KeyboardModifier.NoModifier,
             QtCore.Qt.ScrollPhase.NoScrollPhase, False,
         )  # fmt: skip
-        QtWidgets.QApplication.sendEvent(self.ui.mapLabel, event)
+        assert self.panel.map.picture.eventFilter(self.ui.mapLabel, event)
         self.application.events()
 
     @property

@@ -60,6 +60,10 @@ class JobProgress:
         self._show_busy(True)
         self._timer.start()
 
+    def refresh(self) -> None:
+        """Show the bar while there is work, also after the section was folded and unfolded."""
+        self._show_busy(self._busy())
+
     def stop_listening(self) -> None:
         """The panel closes."""
         self._timer.stop()

@@ -14,7 +14,7 @@ from PGTToolkitLib.map_plane import MapPlane, flat
 _RADIUS, _REACH, _STILL = 4.0, 9.0, 4.0
 _ZOOM = 1.25
 _PAPER, _GRID, _INK, _CHOSEN = "#ffffff", "#e4e8ec", "#1f2933", "#c0392b"
-_GRID_PIXELS = 70
+_GRID_PIXELS = 50
 _LINE = 15
 
 
@@ -89,8 +89,10 @@ class MapPicture(qt.QObject):
         painter = qt.QPainter(picture)
         painter.setRenderHint(qt.QPainter.Antialiasing)
         self._draw_grid(painter, width, height)
-        self._draw_cases(painter)
+        # Names first: a name may be covered a little, a case must not.
         self._draw_marks(painter, width)
+        self._draw_cases(painter)
+        self._draw_chosen(painter)
         self._draw_words(painter, width, height)
         painter.end()
         self._label.pixmap = picture
@@ -114,7 +116,7 @@ class MapPicture(qt.QObject):
         elif kind == qt.QEvent.Leave:
             self._hover("")
         elif kind == qt.QEvent.Wheel:
-            self.plane.zoom(_ZOOM if event.angleDelta().y() > 0 else 1 / _ZOOM, *self._pointer)
+            self.plane.zoom(_ZOOM if _turned(event) > 0 else 1 / _ZOOM, *self._pointer)
             self.draw()
             return True  # else the panel would scroll
         return False
@@ -185,10 +187,9 @@ class MapPicture(qt.QObject):
             ):
                 line += _LINE
             taken.append((left, left + wide, line))
-            painter.setPen(qt.QPen(qt.QColor(255, 255, 255, 0)))
-            painter.setBrush(qt.QBrush(qt.QColor(255, 255, 255, 215)))
-            painter.drawRect(int(left) - 2, int(line) - 11, int(wide) + 5, 15)
             _write(painter, int(left), int(line), mark.name, mark.color)
+
+    def _draw_chosen(self, painter: qt.QPainter) -> None:
         if self._chosen is not None:
             x, y = self.plane.to_pixel(flat(self._chosen))
             painter.setPen(qt.QPen(qt.QColor(_CHOSEN), 2))
@@ -204,6 +205,12 @@ class MapPicture(qt.QObject):
             painter.setBrush(qt.QBrush(qt.QColor(255, 255, 255, 235)))
             painter.drawRect(width - wide - 15, 5, wide + 10, 19)
             _write(painter, width - wide - 10, 19, words, _INK)
+
+
+def _turned(event: qt.QWheelEvent) -> int:
+    """How far the wheel was turned; bindings differ in whether it is a property."""
+    delta = event.angleDelta
+    return int((delta() if callable(delta) else delta).y())
 
 
 def _circle(painter: qt.QPainter, pixel: tuple[float, float], radius: float) -> None:

@@ -122,6 +122,7 @@ class StylesPanel(VTKObservationMixin):
 
     def refresh(self) -> None:
         """Show the present state everywhere."""
+        self.progress.refresh()
         for section in (self.model, self.map, self.style, self.suspects, self.training):
             with self.status.problems():
                 section.refresh()

@@ -89,6 +89,7 @@ class TrainingSection:
 
     def refresh(self) -> None:
         """Allow what can be done now."""
+        self.progress.refresh()
         ui, parameters = self._ui, self._desk.parameters
         idle = self._desk.is_open and not self._desk.training.busy
         for widget in (

@@ -222,4 +222,3 @@ def uncertainty_of(found: StyledSegmentation) -> NDArray[np.float32]:
         mask = found.label_map.mask(value)
         right[mask] = found.probability(value)[mask]
     return np.clip(1 - right, 0, 1, out=right, dtype=np.float32)
-
