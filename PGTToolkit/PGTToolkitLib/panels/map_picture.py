@@ -149,15 +149,17 @@ class MapPicture(qt.QObject):
 
     def _draw_grid(self, painter: qt.QPainter, width: int, height: int) -> None:
         step = _round_step(self.plane.view.unit * _GRID_PIXELS)
-        painter.setPen(qt.QPen(qt.QColor(_GRID)))
+        line = qt.QPen(qt.QColor(_GRID), 1)
         left, top = self.plane.to_point(0, 0)
         right, bottom = self.plane.to_point(width, height)
         for number in range(int(left // step) + 1, int(right // step) + 1):
             x = round(self.plane.to_pixel((number * step, 0.0))[0])
+            painter.setPen(line)
             painter.drawLine(x, 0, x, height)
             _write(painter, x + 3, height - 5, f"{number * step:.3g}", "#8a949e")
         for number in range(int(bottom // step) + 1, int(top // step) + 1):
             y = round(self.plane.to_pixel((0.0, number * step))[1])
+            painter.setPen(line)
             painter.drawLine(0, y, width, y)
             _write(painter, 3, y - 3, f"{number * step:.3g}", "#8a949e")
 
