@@ -70,7 +70,7 @@ class HyperNetwork(nn.Module):
         """Let the zero vector predict what ``latent`` did, and every other vector what lay as far from it."""
         first = next(layer for layer in self.trunk.modules() if isinstance(layer, nn.Linear))
         with torch.no_grad():
-            first.bias += first.weight @ latent.to(first.weight.device)
+            first.bias.add_(first.weight @ latent.to(first.weight.device))
 
     def forward(self, latents: Tensor) -> dict[str, Tensor]:
         """Weights of the primary network for each latent vector.
