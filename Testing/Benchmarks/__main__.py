@@ -16,6 +16,9 @@ from . import (
     next_slice,
     real_raters,
     styles_cost,
+    styles_from_slices,
+    styles_meaning,
+    styles_recovery,
 )
 
 OUTPUT = Path(__file__).resolve().parents[2] / "bench" / "bench.json"
@@ -28,6 +31,9 @@ BENCHMARKS = (
     "band-coverage",
     "real-raters",
     "styles-cost",
+    "styles-recovery",
+    "styles-meaning",
+    "styles-from-slices",
 )
 
 
@@ -39,6 +45,7 @@ def main() -> None:
     accuracy.add_options(parser)
     cost.add_options(parser)
     agreement_speed.add_options(parser)
+    styles_recovery.add_options(parser)
     options = parser.parse_args()
     unknown = set(options.benchmarks) - set(BENCHMARKS)
     if unknown:
@@ -78,6 +85,18 @@ def main() -> None:
         styles = styles_cost.run(options)
         styles_cost.print_tables(styles)
         figures["styles_cost"] = asdict(styles)
+    if "styles-recovery" in options.benchmarks:
+        recoveries = styles_recovery.run(options)
+        styles_recovery.print_tables(recoveries)
+        figures["styles_recovery"] = [asdict(entry) for entry in recoveries]
+    if "styles-meaning" in options.benchmarks:
+        meanings = styles_meaning.run(options)
+        styles_meaning.print_tables(meanings)
+        figures["styles_meaning"] = [asdict(entry) for entry in meanings]
+    if "styles-from-slices" in options.benchmarks:
+        from_slices = styles_from_slices.run(options)
+        styles_from_slices.print_tables(from_slices)
+        figures["styles_from_slices"] = [asdict(entry) for entry in from_slices]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")

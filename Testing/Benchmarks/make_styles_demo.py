@@ -36,7 +36,7 @@ CASES = 60
 STYLE_OF_CASE = (MAIN, TIGHT, MAIN, LOOSE, MAIN, CLIPPED)
 """Taken in turn."""
 SETTINGS = StyleTrainingSettings(
-    patience=0, latent_penalty=0.05, gather_every=5, seed=0, mixed_precision=True
+    patience=0, latent_penalty=0.05, gather_every=6, seed=0, mixed_precision=True
 )
 EPOCHS = 90
 SPACING = (2.0, 2.0, 2.0)

@@ -21,14 +21,13 @@ import torch
 
 from pgt.annotation import SparseAnnotation
 from pgt.styles.inference import Segmenter
-from pgt.styles.latent_map import latent_map
 from pgt.styles.style_from_slices import fit_prepared
-from pgt.styles.style_model import StyleModel
+from pgt.styles.style_model import Latent
 from pgt.volume import LabelMap
 
 from .accuracy import dice
 from .styles_data import StyledCase, cohort
-from .styles_models import style_model
+from .styles_models import style_map, style_model
 from .styles_recovery import add_options
 
 SLICES = 3
@@ -74,13 +73,12 @@ def drawn_slices(label_map: LabelMap) -> tuple[int, ...]:
 
 
 def from_slices(
-    seed: int, model: StyleModel, case: StyledCase, group: str, voxels: int, segmenter: Segmenter
+    seed: int, case: StyledCase, group: str, voxels: int, segmenter: Segmenter, centres: Sequence[Latent]
 ) -> FromSlices:
     """Find the style of one rater on one volume, and segment in it."""
     rater = case.in_style(group, voxels)
     slices = drawn_slices(rater)
     annotation = SparseAnnotation.from_label_map(rater, AXIS, slices)
-    centres = [cluster.centre for cluster in latent_map(model.latents).clusters]
     fitted = fit_prepared(segmenter, annotation, centres)
     main = segmenter.segment().label_map
     styled = segmenter.segment(fitted.latent).label_map
@@ -107,10 +105,11 @@ def run(options: argparse.Namespace) -> list[FromSlices]:
     for seed in options.style_seeds:
         data = cohort("perturbed", seed)
         model = style_model(data, options.styles_cache)
+        centres = [cluster.centre for cluster in style_map(data, model).clusters]
         for case in data.kept_out:
             segmenter = Segmenter(model, case.volume, "cpu")
             for group, voxels in SHIFTS:
-                results.append(from_slices(seed, model, case, group, voxels, segmenter))
+                results.append(from_slices(seed, case, group, voxels, segmenter, centres))
     return results
 
 

@@ -22,12 +22,11 @@ import torch
 
 from pgt.styles.corrections import propose_correction
 from pgt.styles.inference import Segmenter, segment
-from pgt.styles.latent_map import latent_map
 from pgt.styles.style_model import Latent, StyleModel
 
 from .result_cache import DEFAULT_FOLDER
 from .styles_data import GROUPS, Cohort, cohort
-from .styles_models import plain_unet, style_model
+from .styles_models import plain_unet, style_map, style_model
 from .styles_recovery import add_options, mean_dice
 
 ORDER_GOAL = 0.95
@@ -62,7 +61,7 @@ def style_of_groups(data: Cohort, model: StyleModel) -> Mapping[str, Latent]:
     """The centre of the largest cluster, beside the main one, that is mostly made of each group."""
     group_of = dict(zip((case.name for case in data.training), data.groups, strict=True))
     found: dict[str, Latent] = {}
-    for cluster in latent_map(model.latents).clusters:
+    for cluster in style_map(data, model).clusters:
         groups = [group_of[case] for case in cluster.cases]
         most = max(GROUPS[data.task], key=groups.count)
         if not cluster.is_main:

@@ -25,9 +25,11 @@ from torch import Tensor, nn
 
 from pgt.case_table import write_case_table
 from pgt.styles.hypernetwork import HyperNetwork, HyperNetworkShape
+from pgt.styles.latent_map import LatentMap, latent_map
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.preparation import Preparation
 from pgt.styles.sampling import PreparedCase, take_patches
+from pgt.styles.signatures import reference_cases, signatures
 from pgt.styles.style_model import StyleModel
 from pgt.styles.training import train
 from pgt.styles.training_log import Epoch
@@ -66,7 +68,7 @@ class Recipe:
 STYLES: dict[Task, Recipe] = {
     "perturbed": Recipe(2, {"epochs": 80, "patience": 0, "latent_penalty": 0.05}),
     # Four styles that differ in more than size need room, and none of them is the main one.
-    "raters": Recipe(6, {"epochs": 70, "patience": 0, "latent_penalty": 0.05, "gather_every": 5}),
+    "raters": Recipe(6, {"epochs": 90, "patience": 0, "latent_penalty": 0.05, "gather_every": 6}),
 }
 PLAIN = Recipe(0, {"epochs": 80, "patience": 0, "latent_penalty": 0.0})
 PLAIN_FOLD = Recipe(0, {"epochs": 40, "patience": 0, "latent_penalty": 0.0})
@@ -115,6 +117,14 @@ def style_model(data: Cohort, cache: Path = DEFAULT_FOLDER) -> StyleModel:
     write_case_table(folder / "cases.csv", rows, overwrite=True)
     model.save(folder)
     return model
+
+
+def style_map(data: Cohort, model: StyleModel) -> LatentMap:
+    """The map as ``pgt styles map`` makes it where the images are at hand."""
+    by_name = {case.name: case for case in data.training}
+    chosen = [by_name[name] for name in reference_cases(model.latents, list(by_name))]
+    references = _prepared(chosen, [case.drawn for case in chosen])
+    return latent_map(model.latents, signatures=signatures(model, model.latents, references))
 
 
 def plain_unet(

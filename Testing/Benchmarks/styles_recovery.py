@@ -1,7 +1,7 @@
 """Are styles found again that nobody told the training of? The paper's section 4.1, on real hippocampi.
 
 *perturbed*: 15 % of the training labels were eroded or dilated by 1 or 2 voxels. *raters*: four raters of
-equal share, none of them named. Clusters are those of `pgt.styles.latent_map`, which is not told how many
+equal share, none of them named. Clusters are those of ``pgt styles map``, which is not told how many
 there are; the adjusted Rand index compares them with who drew what. The area under the curve says how well a
 score tells perturbed labels from others: HyperSORT's suspicion against
 
@@ -26,14 +26,14 @@ import torch
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from pgt.styles.inference import segment
-from pgt.styles.latent_map import LatentMap, latent_map
+from pgt.styles.latent_map import LatentMap
 from pgt.styles.style_model import StyleModel
 from pgt.volume import LabelMap
 
 from .accuracy import dice
 from .result_cache import DEFAULT_FOLDER
 from .styles_data import GROUPS, Cohort, Task, cohort
-from .styles_models import SEEDS, fold_unets, plain_unet, style_model
+from .styles_models import SEEDS, fold_unets, plain_unet, style_map, style_model
 
 EARLY = 0.2
 GOALS = {"perturbed": 0.90, "raters": 0.75}
@@ -74,7 +74,7 @@ def recovery(task: Task, seed: int, cache: Path = DEFAULT_FOLDER) -> Recovery:
     """Train, or take from the cache, and compare with the truth."""
     data = cohort(task, seed)
     model = style_model(data, cache)
-    found = latent_map(model.latents)
+    found = style_map(data, model)
     names = [found.cluster_of[case.name] or "alone" for case in data.training]
     table = {group: dict.fromkeys(sorted(set(names)), 0) for group in GROUPS[task]}
     for group, name in zip(data.groups, names, strict=True):

@@ -127,7 +127,7 @@ def test_cases_gather_and_a_stopped_training_takes_the_same_course(tmp_path: Pat
     assert _trained(tmp_path / "stopped") == straight
 
 
-def _trained(folder: Path, gather_every: int = 2, stop_after: int = EPOCHS) -> dict[str, tuple[float, ...]]:
+def _trained(folder: Path, gather_every: int = 1, stop_after: int = EPOCHS) -> dict[str, tuple[float, ...]]:
     """Where the cases lie in the end."""
     torch.manual_seed(0)
     model = StyleModel.new(
@@ -140,7 +140,7 @@ def _trained(folder: Path, gather_every: int = 2, stop_after: int = EPOCHS) -> d
     settings = StyleTrainingSettings(
         epochs=EPOCHS,
         patience=0,
-        decay=0.2,
+        decay=0.5,
         latent_rate=0.1,
         cases_per_step=3,
         gather_every=gather_every,

@@ -2,8 +2,9 @@
 
 HyperSORT draws every latent vector towards one main style at the origin (Joutard et al., equation 1). Where
 several raters annotate alike shares there is no main style: drawn to the origin, their styles fall on one
-line or into each other, and not drawn at all each vector learns the whims of its own case. So from some
-epoch on each case is drawn towards a place that it shares with others. The middles of a few groups are
+line or into each other, and not drawn at all each vector learns the whims of its own case. So vectors follow
+the loss alone until the rates of the training fall, for cases that gather early gather where they happen to
+be. From then on each is drawn towards a place that it shares with others. The middles of a few groups are
 tried; places that explain no labels better than their neighbours are given up, so that as many stay as there
 are styles that the network can tell apart. A case moves to the best place unless its own vector explains its
 label clearly better, as that of a case in a style of its own does. The place of most cases becomes the
@@ -12,13 +13,13 @@ origin.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
-
-FIRST = 0.4
-"""Share of the epochs before cases gather for the first time; until then vectors follow the loss alone."""
 
 PLACES = 8
 """Groups whose middles are tried."""
@@ -42,7 +43,10 @@ def places_to_try(vectors: Tensor, seed: int) -> Tensor:
     """
     points = vectors.double().numpy()
     different = len(np.unique(points, axis=0))
-    grouping = KMeans(min(PLACES, different), n_init=3, random_state=seed).fit(points)
+    with warnings.catch_warnings():
+        # Cases that gathered earlier may leave fewer places to find than are looked for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        grouping = KMeans(min(PLACES, different), n_init=3, random_state=seed).fit(points)
     return torch.from_numpy(grouping.cluster_centers_).float()
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pgt.errors import Cancelled, PGTError
 from pgt.styles.distributed import Team
-from pgt.styles.gathering import FIRST, gathered, main_place, places_to_try
+from pgt.styles.gathering import gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.precision import bfloat16_is_fast
@@ -181,11 +181,9 @@ class _Course:
 
     @property
     def _gathering_is_due(self) -> bool:
-        every, schedule = self.settings.gather_every, self.schedule
-        if not every or self.done % every:
-            return False
-        first = min(FIRST * self.settings.epochs, schedule.falls_from)
-        return first <= self.done <= schedule.last - every
+        every, since = self.settings.gather_every, self.done - self.schedule.falls_from
+        # None in the last epochs: where cases went to, they shall come to rest.
+        return bool(every) and since % every == 0 and since >= 0 and self.done <= self.schedule.last - every
 
     @torch.no_grad()
     def _gather(self, cancelled: Callable[[], bool]) -> None:
