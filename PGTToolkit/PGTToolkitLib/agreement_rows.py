@@ -56,6 +56,12 @@ def estimate_text(described: Metric, estimate: Estimate) -> str:
     return f"{text} [{low}, {high}]"
 
 
+def coefficient_text(estimate: Estimate) -> str:
+    """A correlation with its interval, two digits after the point."""
+    text = f"{estimate.value:.2f}"
+    return text if estimate.interval is None else "{} [{:.2f}, {:.2f}]".format(text, *estimate.interval)
+
+
 def summary_of(agreement: Agreement, label: str, key: str, kind: PairKind) -> Estimate | None:
     """The mean over cases of one kind of comparison; None where there was no such comparison."""
     found = agreement.summaries.get((label, key, kind))
@@ -65,6 +71,19 @@ def summary_of(agreement: Agreement, label: str, key: str, kind: PairKind) -> Es
 def band_of(agreement: Agreement, label: str, key: str) -> Band | None:
     """The Peak Ground Truth band of a label and metric; None where the metric has none."""
     return next((one for one in agreement.bands if (one.label, one.metric) == (label, key)), None)
+
+
+def expert_correlation(agreement: Agreement, label: str, key: str) -> Estimate | None:
+    """How a metric follows the experts' ratings of a label; None where nobody rated or it has no number."""
+    for one in agreement.correlations:
+        if (one.label, one.metric) == (label, key) and one.spearman.value is not None:
+            return one.spearman
+    return None
+
+
+def advised(agreement: Agreement, label: str) -> tuple[Metric, ...]:
+    """The metrics that suit a label, most telling first."""
+    return tuple(metric(one.metric) for one in agreement.recommendations if one.label == label)
 
 
 def worst_case(agreement: Agreement, a: Sitting, b: Sitting, label: str, key: str) -> PairScores | None:

@@ -115,6 +115,7 @@ def test_the_whole_path(reader, four, tmp_path):
     assert matrix[0][2] == matrix[2][0] == f"{dice:.3f}"
     assert "Between raters: " in reader.ui.summaryLabel.text
     assert "Within raters: " in reader.ui.summaryLabel.text
+    assert "Metrics that suit it: Dice, NSD" in reader.ui.summaryLabel.text
 
     reader.ui.matrixTable.cellClicked.emit(0, 2)
     reader.application.events()

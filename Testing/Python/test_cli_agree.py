@@ -275,7 +275,7 @@ def test_what_makes_no_sense_is_refused(attempt: Attempt, options: list[str], sa
             "case,rater,session,file\nx,ann,1,ann.nii.gz\nx,ben,2,ben.nii.gz\n",
             "ben has session 2 but no first",
         ),
-        ("case,rater,file\nx,ann,ann.nii.gz\ny,ben,ben.nii.gz\n", "No two segmentations of a case"),
+        ("case,rater,file\nx,ann,ann.nii.gz\ny,ben,ben.nii.gz\n", "No case has two segmentations"),
         ("case,rater,file\nx,ann,ann.nii.gz\nx,ben,gone.nii.gz\n", "gone.nii.gz does not exist"),
     ],
 )
@@ -301,7 +301,7 @@ def test_an_empty_segmentation_is_a_missed_structure(raters: Path, capfd: Captur
     write_labels(raters / "empty.nii.gz", {})
     ended = run_here(capfd, "agree", raters / "ann.nii.gz", raters / "empty.nii.gz", "-o", raters / "out")
     assert ended.status == 0, ended.err
-    assert "empty has no voxel of 1 in case case" in ended.err
+    assert "empty has no voxel of 1 in the case" in ended.err
     pairs = report_in(raters / "out")["pairs"]
     assert [(pair["dice"], pair["occupancy"]) for pair in pairs] == [(0, "one empty")] * 2
     write_labels(raters / "empty2.nii.gz", {})

@@ -260,6 +260,15 @@ def test_why_nobody_stands_apart_is_said() -> None:
     assert alone.no_outliers == ("One rater alone cannot stand apart from others.",)
 
 
+def test_anonymous_raters_are_not_compared_person_by_person() -> None:
+    readings = many_cases(repeats=False)
+    named, nameless = (study(readings, StudyOptions(anonymous=flag)) for flag in (False, True))
+    assert named.bland_altman
+    assert nameless.bland_altman == nameless.outliers == ()
+    assert any("Bland-Altman" in message for message in nameless.messages)
+    assert nameless.pairs == named.pairs
+
+
 def test_only_slices_that_both_drew_count_and_the_share_is_said() -> None:
     ann, ben = BLOCK.copy(), BLOCK.copy()
     ben[:, :, 8:] = False  # what a machine made of it, on slices nobody drew

@@ -19,7 +19,16 @@ from PGTToolkitLib.agreement_charts import (
     show_chart,
     titled,
 )
-from PGTToolkitLib.agreement_rows import band_of, estimate_text, metrics_of, summary_of, worst_case
+from PGTToolkitLib.agreement_rows import (
+    advised,
+    band_of,
+    coefficient_text,
+    estimate_text,
+    expert_correlation,
+    metrics_of,
+    summary_of,
+    worst_case,
+)
 from PGTToolkitLib.panels.agreement_desk import AgreementDesk
 from PGTToolkitLib.panels.plot_points import PlotPoints
 from PGTToolkitLib.panels.result_tables import MatrixTable, PairsTable
@@ -219,4 +228,17 @@ class ResultsSection:
                 for one in band.placements
             ]  # fmt: skip
             lines.append(band.note)
+        followed = expert_correlation(agreement, self._label, self._key)
+        if followed is not None:
+            lines.append(
+                _("Spearman’s correlation with the experts’ ratings: {number}").format(
+                    number=coefficient_text(followed)
+                )
+            )
+        lines += [one.note for one in agreement.outliers if one.label == self._label]
+        suiting = ", ".join(titled(one) for one in advised(agreement, self._label))
+        if suiting:
+            lines.append(
+                _("Metrics that suit it: {metrics}; why stands in the report.").format(metrics=suiting)
+            )
         return "\n".join(lines)

@@ -188,6 +188,7 @@ def intervals_words() -> str:
         "A case is one unit: the mean of its comparisons. Intervals are over cases, studentised bootstrap "
         f"(bootstrap-t, {RESAMPLES:,} resamples of the cases with a fixed seed) on a scale without ends: the "
         "logit for scores from 0 to 1, the logarithm for distances and sizes, Fisher's z for correlations. "
+        "No interval of a distance or size exceeds what the largest volume can hold. "
         f"With fewer than {FEWEST_FOR_BOOTSTRAP} cases Student's t on the same scale; with fewer than "
         f"{FEWEST_FOR_INTERVAL} there is none. They hold for these raters and cases like these: they tell "
         "nothing of raters who were not asked, nor of failures that no case shows."

@@ -17,7 +17,7 @@ from pgt.agreement.peak import Extent, bands, summaries
 from pgt.agreement.readings import Reading
 from pgt.agreement.reliability import reliability_of
 from pgt.agreement.results import Agreement
-from pgt.agreement.study_messages import messages_of
+from pgt.agreement.study_messages import ANONYMOUS, messages_of
 from pgt.errors import Cancelled, InputError
 
 # What follows the comparisons: reliability, bands, outliers and the rest, as so many steps of a progress bar.
@@ -116,13 +116,16 @@ def study(
         reliabilities=reliabilities,
         bands=found_bands,
         outliers=apart.outliers,
-        bland_altman=bland_altman(pairs, options.candidates),
+        bland_altman=() if options.anonymous else bland_altman(pairs, options.candidates),
         correlations=correlations(pairs, options.ratings, options.candidates),
         recommendations=recommendations(drawn, labels, pairs, options.answers),
         worst_slices=worst,
         missing=missing,
-        messages=messages_of(
-            readings, undrawn, without_common_slice(drawn, options.reference), pairs, found_bands, missing
+        messages=(
+            *messages_of(
+                readings, undrawn, without_common_slice(drawn, options.reference), pairs, found_bands, missing
+            ),
+            *((ANONYMOUS,) if options.anonymous else ()),
         ),
         reference=options.reference or "",
         candidates=options.candidates,

@@ -15,6 +15,11 @@ from pgt.agreement.results import Band, BandState, Missing, Occupancy, PairScore
 # Lists in sentences end here; the whole of them is in the report.
 _LISTED = 5
 
+ANONYMOUS = (
+    "The raters are anonymous and change from case to case: one name is not one person, so volumes are not "
+    "compared person by person (Bland-Altman), and a matrix by name says nothing of persons."
+)
+
 
 def messages_of(
     readings: Sequence[Reading],
