@@ -60,6 +60,10 @@ def train(
     latent_penalty: Annotated[
         float | None, typer.Option(help="How strongly cases are drawn to the main style.")
     ] = None,
+    gather_every: Annotated[
+        int | None,
+        typer.Option(help="For raters of alike shares: epochs after which cases gather at shared places."),
+    ] = None,
     latent_rate: Annotated[float | None, typer.Option(help="Learning rate of the latent vectors.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of the network.")] = None,
     cases_per_step: Annotated[int | None, typer.Option(help="Cases that are trained together.")] = None,
@@ -88,6 +92,7 @@ def train(
     given: dict[str, Any] = {
         "patience": patience,
         "latent_penalty": latent_penalty,
+        "gather_every": gather_every,
         "latent_rate": latent_rate,
         "learning_rate": learning_rate,
         "cases_per_step": cases_per_step,
