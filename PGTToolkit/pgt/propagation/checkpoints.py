@@ -70,10 +70,12 @@ def user_folder() -> Path:
 
 
 def list_models() -> tuple[InstalledModel, ...]:
-    """Every model by name; a shipped one comes before a user's of the same name."""
+    """Every propagation model by name; a shipped one comes before a user's of the same name."""
     found: dict[str, InstalledModel] = {}
     for folder, shipped in ((shipped_folder(), True), (user_folder(), False)):
         for weights in sorted(folder.glob(f"[!.]*/{WEIGHTS_NAME}")):
+            if (weights.parent / "model.json").exists():
+                continue  # a style model (pgt.styles.model_folder) is no propagation model
             name = weights.parent.name
             found.setdefault(name, InstalledModel(name, weights.parent, shipped))
     return tuple(found[name] for name in sorted(found))
