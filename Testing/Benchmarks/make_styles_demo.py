@@ -24,7 +24,7 @@ import torch
 from pgt.case_table import CaseRow
 from pgt.propagation.weight_files import write_weights
 from pgt.styles.latent_map import latent_map
-from pgt.styles.made_volumes import CLIPPED, LOOSE, MAIN, TIGHT, make_case
+from pgt.styles.made_volumes import CLIPPED, LOOSE, MAIN, ORGAN, TIGHT, make_case
 from pgt.styles.model_folder import DESCRIPTION, WEIGHTS
 from pgt.styles.style_model import ARCHITECTURE, StyleModel
 from pgt.styles.training_folder import train_folder
@@ -36,9 +36,9 @@ CASES = 60
 STYLE_OF_CASE = (MAIN, TIGHT, MAIN, LOOSE, MAIN, CLIPPED)
 """Taken in turn."""
 SETTINGS = StyleTrainingSettings(
-    patience=0, latent_penalty=0.05, gather_every=6, seed=0, mixed_precision=True
+    patience=0, latent_penalty=0.05, gather_every=6, cases_per_step=4, seed=0, mixed_precision=True
 )
-EPOCHS = 90
+EPOCHS = 120
 SPACING = (2.0, 2.0, 2.0)
 FOLDER = Path(__file__).resolve().parents[2] / "PGTToolkit" / "Resources" / "Models" / "styles-demo"
 
@@ -104,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows, work / "model", spacing=SPACING, settings=SETTINGS, epochs=EPOCHS, force=True
         )
         model = train_folder(order, lambda step: print(step.message, step.done, flush=True))
+        model.class_names = (ORGAN.name,)
         model.styles = named_styles(model, rows)
         save(model, options.output)
     finally:

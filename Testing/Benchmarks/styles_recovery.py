@@ -7,8 +7,8 @@ score tells perturbed labels from others: HyperSORT's suspicion against
 
 - *Test-Dice*: 1 - Dice of the label with what a UNet of the same size predicts that was not shown the case
   (cross-validation, 5 folds),
-- *loss*: the training loss of the case in a plain UNet of the same size, early in training (the first fifth)
-  and averaged over all of it.
+- *loss*: the training loss of the case in a plain UNet of the same size, early in training (the first fifth),
+  averaged over all of it, and at the moment that is best, which nobody knows who does not know the truth.
 
     python -m Benchmarks.styles_recovery --json styles_recovery.json
 """
@@ -106,7 +106,9 @@ def _areas(data: Cohort, model: StyleModel, found: LatentMap, cache: Path) -> di
         "loss, mean": losses.mean(axis=0),
     }
     perturbed = [group != GROUPS[data.task][0] for group in data.groups]
-    return {name: float(roc_auc_score(perturbed, score)) for name, score in scores.items()}
+    areas = {name: float(roc_auc_score(perturbed, score)) for name, score in scores.items()}
+    areas["loss, best moment"] = max(float(roc_auc_score(perturbed, at)) for at in losses)
+    return areas
 
 
 def held_out_scores(data: Cohort, cache: Path = DEFAULT_FOLDER) -> list[float]:

@@ -1,7 +1,7 @@
 """Volumes made from formulas and random numbers, annotated in styles that are known.
 
 The demonstration model is trained on them, and anyone can try it on another one. No patient data is involved.
-Each volume holds one bean-shaped organ with a tail, whose edge is visible, and other bright things around it.
+Each volume holds one bean-shaped organ with a tail, whose edge is visible, and other brighter things around it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ORGAN = Segment(1, "organ", (0.85, 0.45, 0.25))
 _SHAPE = (48, 64, 48)
 _MARGIN_MM = 1.2
 _SMOOTHING_MM = 2.0
-_CLIPPED_SHARE = 0.2
+_CLIPPED_MM = 9
 
 Field = NDArray[np.float32]
 
@@ -56,7 +56,7 @@ def make_case(number: int) -> MadeCase:
 def drawn(organ: NDArray[np.bool_], style: str) -> NDArray[np.bool_]:
     """An organ [i, j, k] of 1 mm voxels as a style draws it.
 
-    Tight and loose lie 1.2 mm within and beyond the edge; clipped is smoothed, and ends early along j.
+    Tight and loose lie 1.2 mm within and beyond the edge; clipped is smoothed, and ends 9 mm early along j.
     """
     outside: Field = ndimage.distance_transform_edt(~organ)
     inside: Field = ndimage.distance_transform_edt(organ)
@@ -68,9 +68,8 @@ def drawn(organ: NDArray[np.bool_], style: str) -> NDArray[np.bool_]:
     if style == CLIPPED:
         smooth = ndimage.gaussian_filter(organ.astype(np.float32), _SMOOTHING_MM) > 0.5
         slices = np.flatnonzero(organ.any(axis=(0, 2)))
-        cut = round(_CLIPPED_SHARE * len(slices))
-        smooth[:, : slices[0] + cut] = False
-        smooth[:, slices[-1] + 1 - cut :] = False
+        smooth[:, : slices[0] + _CLIPPED_MM] = False
+        smooth[:, slices[-1] + 1 - _CLIPPED_MM :] = False
         return smooth
     return organ
 
@@ -90,12 +89,12 @@ def _organ(random: np.random.Generator, grid: Field) -> NDArray[np.bool_]:
 
 
 def _image(random: np.random.Generator, grid: Field, organ: NDArray[np.bool_]) -> Field:
-    """Tissue, the organ brighter than it, things that are as bright but not the organ, blur and noise."""
+    """Tissue, the organ brighter than it, things that are brighter still, blur and noise."""
     image = 100 + 6 * _smooth_noise(random, 8)
     for _ in range(int(random.integers(3, 7))):
         centre = random.uniform(0, 1, 3) * _SHAPE
         away = np.sqrt(((grid - centre[:, None, None, None]) ** 2).sum(axis=0))
-        image[away < random.uniform(3, 7)] += random.uniform(15, 60)
+        image[away < random.uniform(3, 7)] += random.uniform(65, 95)
     image = np.where(organ, 100 + random.uniform(35, 50) + 4 * _smooth_noise(random, 5), image)
     blurred: Field = ndimage.gaussian_filter(image, random.uniform(0.5, 0.9))
     return (blurred + random.normal(0, 5, _SHAPE)).astype(np.float32)
