@@ -20,6 +20,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chi2, multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
 Points = NDArray[np.float64]
 Groups = NDArray[np.intp]
@@ -73,13 +74,22 @@ def groups(points: Points) -> Groups:
         points: [case, dimension], from `spread_out` or `pgt.styles.signatures`.
     """
     smallest = smallest_group(len(points))
-    spread = points.var(axis=0)
-    if len(points) < 2 * smallest or not spread.sum() > 0:
+    seen, spread = _along_principal_axes(points)
+    if len(points) < 2 * smallest or not spread > 0:
         return np.zeros(len(points), dtype=np.intp)
-    seen = points[:, spread >= _LEAST_VARIANCE * spread.sum()]
-    blur = _BLUR * float(np.sqrt(spread.sum()))
-    mixture = _fitted(seen, blur, min(_MOST_COMPONENTS, len(points) // smallest))
+    # Threads cost more than they bring on matrices this small, many times more on a busy machine.
+    with threadpool_limits(1):
+        mixture = _fitted(seen, _BLUR * spread, min(_MOST_COMPONENTS, len(points) // smallest))
     return _regrouped(mixture, seen, smallest)
+
+
+def _along_principal_axes(points: Points) -> tuple[Points, float]:
+    """Points without the axes along which hardly anything differs, and their standard deviation in all."""
+    centred = points - points.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    variances = sizes**2 / len(points)
+    kept = variances >= _LEAST_VARIANCE * variances.sum()
+    return centred @ axes[kept].T, float(np.sqrt(variances.sum()))
 
 
 @dataclass(frozen=True)
@@ -108,20 +118,33 @@ class _Mixture:
 
 
 def _fitted(points: Points, blur: float, most: int) -> _Mixture:
-    """The mixture with the lowest Schwarz criterion."""
-    best, lowest, since = None, np.inf, 0
-    for components in range(1, most + 1):
-        mixture = GaussianMixture(components, n_init=_STARTS, reg_covar=blur**2, max_iter=300, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            criterion = mixture.fit(points).bic(points)
-        since += 1
-        if criterion < lowest:
-            best, lowest, since = mixture, criterion, 0
-        if since == _PATIENCE:
-            break
+    """The mixture with the lowest Schwarz criterion.
+
+    Components have axes of their own where the cases suffice to tell them, or else the principal axes.
+    """
+    best, lowest = None, np.inf
+    for kind in ("full", "diag"):
+        lowest_of_kind, since = np.inf, 0
+        for components in range(1, most + 1):
+            mixture = GaussianMixture(
+                components, covariance_type=kind, n_init=_STARTS, reg_covar=blur**2, max_iter=300,
+                random_state=0,
+            )  # fmt: skip
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                criterion = mixture.fit(points).bic(points)
+            since += 1
+            if criterion < lowest_of_kind:
+                lowest_of_kind, since = criterion, 0
+            if criterion < lowest:
+                best, lowest = mixture, criterion
+            if since == _PATIENCE:
+                break
     assert best is not None
-    return _Mixture(best.weights_, best.means_, best.covariances_)
+    covariances = best.covariances_
+    if best.covariance_type == "diag":
+        covariances = np.array([np.diag(variances) for variances in covariances])
+    return _Mixture(best.weights_, best.means_, covariances)
 
 
 def _regrouped(mixture: _Mixture, points: Points, smallest: int) -> Groups:

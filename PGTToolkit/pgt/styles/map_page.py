@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,22 @@ def _views(mapped: ModelMap, cases: Sequence[str]) -> list[dict[str, Any]]:
         if len(latent) == latents.shape[1]
     }
     marks = np.array([*latents, *named.values(), np.zeros(latents.shape[1])])
-    plain, remark = _on_a_plane(marks, len(latents))
-    spread, _ = _on_a_plane(_spread_like(marks, latents), len(latents))
+    lengths = np.linalg.norm(latents, axis=1)
+    scale = float(np.median(lengths)) or float(lengths.mean()) or 1.0
+
+    def stretched(length: float) -> float:
+        return math.asinh(length / scale)
+
     views = [
-        _view("latent vectors, stretched near the origin",
-              f"Directions are kept, distances from the origin are drawn on a scale that is logarithmic "
-              f"far out (arsinh). {remark}".strip(), spread, len(latents), list(named)),
-        _view("latent vectors", remark, plain, len(latents), list(named)),
-    ]  # fmt: skip
+        _view(
+            "latent vectors, stretched near the origin",
+            "Distances from the origin are drawn on a scale that is logarithmic far out (arsinh).",
+            marks,
+            list(named),
+            stretched,
+        ),
+        _view("latent vectors", "", marks, list(named), float),
+    ]
     if mapped.signatures is not None:
         seen = _two_columns(mapped.signatures)
         shares = mapped.signatures.var(axis=0)
@@ -116,17 +125,43 @@ def _views(mapped: ModelMap, cases: Sequence[str]) -> list[dict[str, Any]]:
                 "places": _rounded(seen),
                 "styles": [],
                 "origin": None,
+                "rings": [],
             }
         )
     return views
 
 
-def _spread_like(marks: Points, latents: Points) -> Points:
-    """Marks on the scale that `spread_out` gives the latent vectors."""
-    lengths = np.linalg.norm(latents, axis=1)
-    scale = float(np.median(lengths)) or float(lengths.mean()) or 1.0
-    far = np.linalg.norm(marks, axis=1, keepdims=True)
-    return marks * np.arcsinh(far / scale) / np.maximum(far, np.finfo(float).tiny)
+def _view(
+    title: str, remark: str, marks: Points, styles: Sequence[str], radius: Callable[[float], float]
+) -> dict[str, Any]:
+    """A view of cases, named styles and the origin, with every length replaced by ``radius`` of it."""
+    cases = len(marks) - len(styles) - 1
+    lengths = np.linalg.norm(marks, axis=1)
+    factors = np.array([radius(length) / length if length > 0 else 0.0 for length in lengths.tolist()])
+    drawn, lost = _on_a_plane(marks * factors[:, None], cases)
+    places = _rounded(drawn)
+    return {
+        "title": title,
+        "remark": f"{remark} {lost}".strip(),
+        "places": places[:cases],
+        "styles": [
+            {"name": name, "place": place} for name, place in zip(styles, places[cases:-1], strict=True)
+        ],
+        "origin": places[-1],
+        "rings": [
+            {"radius": _short(radius(length)), "label": f"{length:g}"}
+            for length in _round_lengths(float(lengths.max()))
+        ],
+    }
+
+
+def _round_lengths(longest: float) -> list[float]:
+    """A few round numbers below the longest vector, each about three times the one before."""
+    if not longest > 0:
+        return []
+    power = math.floor(math.log10(longest))
+    steps = [lead * 10.0**exponent for exponent in range(power - 1, power + 1) for lead in (1, 3)]
+    return [float(f"{step:.1g}") for step in steps if step <= longest][-3:]
 
 
 def _on_a_plane(marks: Points, cases: int) -> tuple[Points, str]:
@@ -137,21 +172,8 @@ def _on_a_plane(marks: Points, cases: int) -> tuple[Points, str]:
     # Not centred on the mean: the origin is the main style and shall be the crossing of the axes.
     _, sizes, directions = np.linalg.svd(marks[:cases], full_matrices=False)
     kept = float((sizes[:2] ** 2).sum() / max(float((sizes**2).sum()), 1e-12))
-    remark = f"The first two principal components of {dimensions} dimensions ({kept:.0%} of the variance)."
-    return marks @ directions[:2].T, remark
-
-
-def _view(title: str, remark: str, marks: Points, cases: int, styles: Sequence[str]) -> dict[str, Any]:
-    places = _rounded(marks)
-    return {
-        "title": title,
-        "remark": remark,
-        "places": places[:cases],
-        "styles": [
-            {"name": name, "place": place} for name, place in zip(styles, places[cases:-1], strict=True)
-        ],
-        "origin": places[-1],
-    }
+    remark = f"The first two principal components of {dimensions} dimensions, {kept:.0%} of the variance."
+    return _two_columns(marks @ directions[:2].T), remark
 
 
 def _two_columns(points: Points) -> Points:

@@ -109,18 +109,25 @@ function scales() {
     (HEIGHT - 2 * RIM) / Math.max(high - low, 1e-9));
   const x = value => WIDTH / 2 + (value - (left + right) / 2) * scale;
   const y = value => HEIGHT / 2 - (value - (low + high) / 2) * scale;
-  return { x, y };
+  return { x, y, scale };
 }
 function draw() {
   colours = chooseColours();
   svg.replaceChildren();
   svg.setAttribute("viewBox", box.join(" "));
-  const zoom = WIDTH / box[2], { x, y } = scales();
+  const zoom = WIDTH / box[2], { x, y, scale } = scales();
   if (view.origin) {
     const [across, up] = [x(view.origin[0]), y(view.origin[1])];
     const thin = { class: "grid", "stroke-width": 1 / zoom };
     element("line", { ...thin, x1: -WIDTH * 9, x2: WIDTH * 9, y1: up, y2: up }, svg);
     element("line", { ...thin, x1: across, x2: across, y1: -HEIGHT * 9, y2: HEIGHT * 9 }, svg);
+    for (const ring of view.rings) {
+      const r = ring.radius * scale;
+      element("circle", { ...thin, class: "grid ring", cx: across, cy: up, r }, svg);
+      const diagonal = { x: across + r * 0.7071 + 3 / zoom, y: up - r * 0.7071 };
+      const label = element("text", diagonal, svg, ring.label);
+      label.style.fontSize = `${11 / zoom}px`;
+    }
   }
   const order = data.cases.map((one, place) => place).sort((a, b) =>
     (data.cases[a] === chosen) - (data.cases[b] === chosen) || data.cases[a].score - data.cases[b].score);
@@ -149,7 +156,8 @@ function draw() {
     label.style.strokeWidth = `${3 / zoom}px`;
   }
   drawLegend();
-  byId("remark").textContent = view.remark + (data.cases.some(one => one.cluster < 0)
+  byId("remark").textContent = view.remark + (view.rings.length ? " Rings: length of the latent vector." : "")
+    + (data.cases.some(one => one.cluster < 0)
     ? " Diamonds: cases that lie alone." : "");
 }
 

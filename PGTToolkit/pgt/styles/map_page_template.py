@@ -39,7 +39,10 @@ th { font-weight: 600; } td.number { white-space: nowrap; }
 #card dt { color: var(--soft); }
 #card dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } tr[data-case] { cursor: pointer; } tr[data-case]:hover { background: #f3f7fa; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; }
+.galleries { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr));
+  gap: 8px 34px; }
+.gallery { display: grid; grid-template-columns: repeat(3, 1fr); gap: 10px; }
+svg .ring { fill: none; }
 .gallery figure { margin: 0; cursor: pointer; }
 .gallery figcaption { font-size: 12.5px; overflow-wrap: anywhere; }
 h3 { font-size: 15px; margin: 18px 0 6px; }
@@ -52,7 +55,9 @@ h3 { font-size: 15px; margin: 18px 0 6px; }
 <p class="lead">{{ found.latents|length }} training cases,
 {% if found.clusters|length == 1 %}all in one style{% else %}{{ found.clusters|length }} groups{% endif %}
 {%- if alone %}, {{ alone|length }} {{ "case" if alone|length == 1 else "cases" }} alone{% endif %}.
-The main style is {{ found.clusters[0].name }}, at the crossing of the axes.</p>
+The main style
+{%- if found.clusters[0].name != "main" %}, {{ found.clusters[0].name }},{% endif %} lies at the crossing
+of the axes.</p>
 {% for message in messages %}
 <p class="message">{{ message }}</p>
 {% endfor %}
@@ -89,7 +94,9 @@ predicts.</p></aside>
 <code>--style main</code>, the others by their centre. Groups are found by a mixture of Gaussians; their
 number is not given.</p>
 {% if pictures %}
+<div class="galleries">
 {% for cluster in found.clusters if cluster.exemplars|select("in", pictures)|list %}
+<section>
 <h3>Typical of {{ cluster.name }}</h3>
 <div class="gallery">
 {% for case in cluster.exemplars if case in pictures %}
@@ -97,7 +104,9 @@ number is not given.</p>
 <figcaption>{{ case }}</figcaption></figure>
 {% endfor %}
 </div>
+</section>
 {% endfor %}
+</div>
 <p class="key"><span class="outline" style="border-color: {{ label_color }}"></span>label
 <span class="outline" style="border-color: {{ prediction_color }}; border-top-style: dashed;
 margin-left: 18px"></span>prediction in the main style, on the slice on which they differ most</p>
