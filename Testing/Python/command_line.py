@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,26 @@ class Ended:
     status: int
     out: str
     err: str
+
+
+@contextlib.contextmanager
+def running(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A command under way, which heeds Ctrl-C wherever the tests were started, and is ended in any case.
+
+    What a shell starts in the background ignores Ctrl-C, and so would whatever it starts in turn.
+    """
+    with subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from dataclasses import replace
 
 import pytest
 import torch
-from command_line import command, environment, listing, refused, run_here
+from command_line import command, listing, refused, run_here, running
 from style_cases import LOOSE, TIGHT, made_rows
 from test_styles_official import official_state
 
@@ -107,16 +106,14 @@ def test_bad_input_leaves_nothing(capfd, tmp_path, table):
 
 def test_interrupted_before_anything_was_learnt(tmp_path, table):
     folder = tmp_path / "model"
-    process = subprocess.Popen(
-        command("styles", "train", table, "-o", folder, "--epochs", "100000", "--patience", "0"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
-    )  # fmt: skip
+    arguments = command("styles", "train", table, "-o", folder, "--epochs", "100000", "--patience", "0")
     awaited = folder / "log.jsonl"
-    while process.poll() is None and not (awaited.exists() and awaited.stat().st_size > 0):
-        time.sleep(0.05)
-    began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    with running(arguments) as process:
+        while process.poll() is None and not (awaited.exists() and awaited.stat().st_size > 0):
+            time.sleep(0.05)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
     assert time.monotonic() - began < 10
     assert process.returncode != 0
     assert "Traceback" not in said

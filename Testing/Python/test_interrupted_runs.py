@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Ended, command, environment, listing, refused
+from command_line import Ended, command, listing, refused, running
 
 from pgt.geometry import Geometry
 from pgt.sample_volume import make_sample
@@ -33,18 +32,12 @@ def long_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def long_run(case: Path, output: Path) -> Iterator[subprocess.Popen[str]]:
-    arguments = command(
-        "propagate", case / "ct.nii.gz", case / "truth.nii.gz", "-o", output, "--slices", "5,30,60,90,105"
+def long_run(case: Path, output: Path) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    return running(
+        command(
+            "propagate", case / "ct.nii.gz", case / "truth.nii.gz", "-o", output, "--slices", "5,30,60,90,105"
+        )
     )
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def worker_of(process: subprocess.Popen[str], within: float = 60) -> int:
