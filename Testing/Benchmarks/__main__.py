@@ -18,6 +18,7 @@ from . import (
     styles_cost,
     styles_from_slices,
     styles_meaning,
+    styles_propagation,
     styles_recovery,
 )
 
@@ -34,6 +35,7 @@ BENCHMARKS = (
     "styles-recovery",
     "styles-meaning",
     "styles-from-slices",
+    "styles-propagation",
 )
 
 
@@ -97,6 +99,10 @@ def main() -> None:
         from_slices = styles_from_slices.run(options)
         styles_from_slices.print_tables(from_slices)
         figures["styles_from_slices"] = [asdict(entry) for entry in from_slices]
+    if "styles-propagation" in options.benchmarks:
+        together = styles_propagation.run(options)
+        styles_propagation.print_tables(together)
+        figures["styles_propagation"] = [asdict(entry) for entry in together]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")

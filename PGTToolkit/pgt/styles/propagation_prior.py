@@ -25,9 +25,12 @@ from pgt.styles.inference import IsCancelled, Report, Segmenter, StyledSegmentat
 from pgt.styles.style_model import Latent, StyleModel
 from pgt.volume import Volume
 
-WEIGHTS = tuple(np.linspace(0, 1, 11).tolist())
+WEIGHTS = tuple(tenth / 10 for tenth in range(11))
 LEAST_GAIN = 0.005
 """Dice by which a weight has to be better than none on the slices left out."""
+MOST_BETWEEN = 0.6
+"""A left-out slice lies at least twice as far from the nearest drawn one as those that are to be filled; that
+flatters the style. Measured on hippocampi with 3 to 6 slices: 0.6 and 0.7 do better than 0.5 and 1."""
 MOST_LEFT_OUT = 6
 _LEAST_PROBABILITY = 1e-3
 
@@ -125,8 +128,7 @@ def join_style(
     """
     settings = replace(settings or PropagationSettings(), axis=result.axis)
     values = [value for value in annotation.labels if value in matched]
-    fields = {value: styled.probability(matched[value]) for value in values}
-    style_odds = {value: _odds(field) for value, field in fields.items()}
+    style_odds = {value: _odds(styled.probability(matched[value])) for value in values}
     axis = result.axis
     seen: list[_LeftOut] = []
     chosen = left_out_slices(annotation, axis)
@@ -139,12 +141,12 @@ def join_style(
         seen.append(_LeftOut.of(annotation, again, index, values, style_odds))
     weights = {
         value: StyleWeights(
-            _weight(value, [one for one in seen if one.is_between(annotation, axis, value)]),
-            _weight(value, [one for one in seen if one.is_beyond(annotation, axis, value)]),
+            _weight(value, [one for one in seen if value in one.truth], MOST_BETWEEN),
+            _weight(value, [one for one in seen if one.is_last(annotation, axis, value)], 1.0),
         )
         for value in values
     }
-    return StyledPropagation(_joined(annotation, result, fields, style_odds, weights), weights)
+    return StyledPropagation(_joined(annotation, result, style_odds, weights), weights)
 
 
 def left_out_slices(annotation: SparseAnnotation, axis: int) -> list[int]:
@@ -201,18 +203,14 @@ class _LeftOut:
             {value: np.asarray(style_odds[value].take(index, again.axis)) for value in known},
         )
 
-    def is_between(self, annotation: SparseAnnotation, axis: int, value: int) -> bool:
-        """Whether the slice lies between others on which a label is annotated."""
+    def is_last(self, annotation: SparseAnnotation, axis: int, value: int) -> bool:
+        """Whether it is the first or the last slice on which a label is annotated."""
         indices = annotation.annotated(axis, value)
-        return value in self.truth and indices[0] < self.index < indices[-1]
-
-    def is_beyond(self, annotation: SparseAnnotation, axis: int, value: int) -> bool:
-        """Whether it is the first or the last on which a label is annotated."""
-        return value in self.truth and not self.is_between(annotation, axis, value)
+        return value in self.truth and self.index in (indices[0], indices[-1])
 
 
-def _weight(value: int, seen: Sequence[_LeftOut]) -> StyleWeight:
-    """The weight with the best Dice on all slices left out together; the smallest of equals."""
+def _weight(value: int, seen: Sequence[_LeftOut], most: float) -> StyleWeight:
+    """The weight with the best Dice on all these slices, at most ``most``; the smallest of equals."""
     scores = {}
     for weight in WEIGHTS:
         overlap = size = 0
@@ -223,14 +221,15 @@ def _weight(value: int, seen: Sequence[_LeftOut]) -> StyleWeight:
             size += int(np.count_nonzero(inside)) + int(np.count_nonzero(truth))
         scores[weight] = overlap / size if size else 1.0
     best = max(WEIGHTS, key=lambda weight: (scores[weight], -weight))
-    weight = best if scores[best] >= scores[0.0] + LEAST_GAIN else 0.0
+    weight = 0.0
+    if scores[best] >= scores[0.0] + LEAST_GAIN:
+        weight = max(one for one in WEIGHTS if one <= min(best, most))
     return StyleWeight(weight, len(seen), scores[0.0], scores[1.0], scores[weight])
 
 
 def _joined(
     annotation: SparseAnnotation,
     result: PropagationResult,
-    fields: Mapping[int, NDArray[np.float32]],
     style_odds: Mapping[int, Odds],
     weights: Mapping[int, StyleWeights],
 ) -> PropagationResult:
