@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +12,7 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image, ImageColor
 
 from pgt.anatomical_views import View
 
@@ -19,6 +22,9 @@ Extent = tuple[float, float, float, float]
 """Left, right, top and bottom in mm of the picture, from its upper left corner."""
 
 _DOTS_PER_INCH = 110
+_GREYS = 96
+_SMALLEST_VIEW_MM = 12.0
+_MARGIN = 0.35
 _SCALE_BARS_MM = (50.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 
 
@@ -39,6 +45,20 @@ def crop(axes: Axes, extent: Extent) -> None:
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     axes.set_aspect("equal")
+
+
+def square_around(view: View, marked: NDArray[np.bool_]) -> Extent:
+    """A square around what is marked of a whole picture [row, column], with a margin; else around it all."""
+    if not marked.any():
+        marked = np.ones_like(marked)
+    middles, sizes = [], []
+    for along, spacing in ((0, view.spacing[0]), (1, view.spacing[1])):
+        places = np.flatnonzero(marked.any(axis=along))
+        middles.append((places[0] + places[-1] + 1) / 2 * spacing)
+        sizes.append((places[-1] + 1 - places[0]) * spacing)
+    half = max(max(sizes) * (1 + 2 * _MARGIN), _SMALLEST_VIEW_MM) / 2
+    across, down = middles
+    return (across - half, across + half, down - half, down + half)
 
 
 def whole_extent(view: View, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
@@ -88,3 +108,31 @@ def png_bytes(figure: Figure, dots_per_inch: int = _DOTS_PER_INCH) -> bytes:
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=dots_per_inch, facecolor=BACKGROUND)
     return stream.getvalue()
+
+
+def small_png(figure: Figure, colors: Sequence[str], dots_per_inch: int = _DOTS_PER_INCH) -> bytes:
+    """A grey picture with lines of a few colours as a PNG file with a palette.
+
+    A third of the size and no visible difference, for pages that carry many.
+    """
+    picture = Image.open(BytesIO(png_bytes(figure, dots_per_inch))).convert("RGB")
+    stream = BytesIO()
+    palette = _palette(tuple(colors))
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(stream, format="png")
+    return stream.getvalue()
+
+
+@lru_cache
+def _palette(colors: tuple[str, ...]) -> Image.Image:
+    """Greys, and the colours on their way into black, grey and white: the soft edges of lines."""
+    tones = [np.full(3, level) for level in np.linspace(0, 255, _GREYS)]
+    for name in colors:
+        color = np.array(ImageColor.getrgb(name), dtype=float)
+        tones += [
+            share * color + (1 - share) * ground
+            for ground in (0, 110, 220)
+            for share in ((1.0, 0.8, 0.6, 0.4, 0.2) if ground == 0 else (0.75, 0.5, 0.25))
+        ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([round(float(part)) for tone in tones for part in tone])
+    return palette

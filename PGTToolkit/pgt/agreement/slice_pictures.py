@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
-from PIL import Image, ImageColor
 
 from pgt.agreement.masks import Box, Mask
 from pgt.agreement.readings import FIRST_SESSION, Reading, Sitting
@@ -23,11 +19,11 @@ from pgt.annotation import AXIS_NAMES
 from pgt.page_style import Picture
 from pgt.picture_panels import (
     BACKGROUND,
-    Extent,
     crop,
     draw_directions,
     draw_outline,
-    png_bytes,
+    small_png,
+    square_around,
     whole_extent,
     write_on,
 )
@@ -46,9 +42,6 @@ _PANEL_INCHES = 3.9
 _LEGEND_INCHES_A_ROW = 0.22
 _DOTS_PER_INCH = 125
 _RIM = 1.3
-_GREYS = 96
-_SMALLEST_VIEW_MM = 12.0
-_MARGIN = 0.35
 _BRIGHTEST_VOTE = 1.7
 
 
@@ -112,7 +105,11 @@ def slice_pictures(
         view = View.across(mine[0].geometry, worst.axis)
         outlines = [_outline(reading, worst, view, raters) for reading in mine]
         figure = _draw(view, outlines, worst, image, windows.get(worst.case, (0.0, 1.0)))
-        pictures.append(SlicePicture(_small_png(figure), _caption(worst, view, outlines, image), worst))
+        pictures.append(
+            SlicePicture(
+                small_png(figure, COLORS, _DOTS_PER_INCH), _caption(worst, view, outlines, image), worst
+            )
+        )
     return tuple(pictures)
 
 
@@ -162,7 +159,7 @@ def _draw(
             linewidths=outline.width,
             linestyles=[outline.dashes],
         )
-    extent = _extent(view, outlines)
+    extent = square_around(view, np.any([outline.inside for outline in outlines], axis=0))
     crop(axes, extent)
     draw_directions(axes, view, extent)
     write_on(
@@ -208,21 +205,6 @@ def _draw_background(
     )  # fmt: skip
 
 
-def _extent(view: View, outlines: Sequence[_Outline]) -> Extent:
-    """A square, in mm of the picture, around all outlines, with a margin."""
-    marked: NDArray[np.bool_] = np.any([outline.inside for outline in outlines], axis=0)
-    if not marked.any():
-        marked = np.ones_like(marked)
-    middles, sizes = [], []
-    for along, spacing in ((0, view.spacing[0]), (1, view.spacing[1])):
-        places = np.flatnonzero(marked.any(axis=along))
-        middles.append((places[0] + places[-1] + 1) / 2 * spacing)
-        sizes.append((places[-1] + 1 - places[0]) * spacing)
-    half = max(max(sizes) * (1 + 2 * _MARGIN), _SMALLEST_VIEW_MM) / 2
-    across, down = middles
-    return (across - half, across + half, down - half, down + half)
-
-
 def _caption(worst: WorstSlice, view: View, outlines: Sequence[_Outline], image: Volume | None) -> str:
     area = f"{worst.disagreeing_mm2:,.0f}" if worst.disagreeing_mm2 >= 10 else f"{worst.disagreeing_mm2:.1f}"
     found = (
@@ -237,27 +219,3 @@ def _caption(worst: WorstSlice, view: View, outlines: Sequence[_Outline], image:
 
 def _shortened(name: str, letters: int = 34) -> str:
     return name if len(name) <= letters else name[: letters - 1] + "…"
-
-
-@lru_cache
-def _palette() -> Image.Image:
-    """Greys, and the raters' colours on their way into black, grey and white: the soft edges of lines."""
-    tones = [np.full(3, level) for level in np.linspace(0, 255, _GREYS)]
-    for name in COLORS:
-        color = np.array(ImageColor.getrgb(name), dtype=float)
-        tones += [
-            share * color + (1 - share) * ground
-            for ground in (0, 110, 220)
-            for share in ((1.0, 0.8, 0.6, 0.4, 0.2) if ground == 0 else (0.75, 0.5, 0.25))
-        ]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([round(float(part)) for tone in tones for part in tone])
-    return palette
-
-
-def _small_png(figure: Figure) -> bytes:
-    """The picture with a palette, a third of the size and no visible difference."""
-    picture = Image.open(BytesIO(png_bytes(figure, _DOTS_PER_INCH))).convert("RGB")
-    stream = BytesIO()
-    picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(stream, format="png")
-    return stream.getvalue()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from pgt.anatomical_views import View
@@ -16,7 +13,15 @@ from pgt.annotation import AXIS_NAMES
 from pgt.case_table import CaseRow
 from pgt.errors import InputError
 from pgt.page_style import Picture
-from pgt.picture_panels import BACKGROUND, Extent, crop, draw_outline, png_bytes, whole_extent, write_on
+from pgt.picture_panels import (
+    BACKGROUND,
+    crop,
+    draw_outline,
+    small_png,
+    square_around,
+    whole_extent,
+    write_on,
+)
 from pgt.propagation.windowing import choose_windowing
 from pgt.styles.inference import DeviceName, IsCancelled, Segmenter
 from pgt.styles.style_model import StyleModel
@@ -29,10 +34,6 @@ LABEL_COLOR = "#ffb000"
 PREDICTION_COLOR = "#56b4e9"
 
 _INCHES = 2.2
-_DOTS_PER_INCH = 110
-_COLORS = 64
-_MARGIN = 0.35
-_SMALLEST_VIEW_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,34 +132,16 @@ def look_picture(look: CaseLook) -> Picture:
         for value in values:
             inside = view.slice(voxels == value, index)
             draw_outline(axes, view, inside, color, 1.0, linewidths=1.1, linestyles=[dashes])
-    crop(axes, _extent(view, view.slice(labelled, index)))
+    crop(axes, square_around(view, view.slice(labelled, index)))
     write_on(
         axes, (0.02, 0.98), f"{view.plane}, {AXIS_NAMES[view.axis]} = {index}", "white", 7, "left", "top"
     )
-    return Picture(_small_png(figure), f"{look.case}: label (solid) and the main style's prediction (dashed)")
+    return Picture(
+        small_png(figure, (LABEL_COLOR, PREDICTION_COLOR)),
+        f"{look.case}: label (solid) and the main style's prediction (dashed)",
+    )
 
 
 def _apart(inside: Tensor, share: Tensor) -> float:
     """1 - Dice of a set of voxels and shares of voxels."""
     return float(1 - 2 * (inside * share).sum() / (inside.sum() + share.sum()))
-
-
-def _extent(view: View, marked: NDArray[np.bool_]) -> Extent:
-    """A square, in mm of the picture, around what is marked, with a margin."""
-    marked = marked if marked.any() else np.ones_like(marked)
-    middles, sizes = [], []
-    for along, spacing in ((0, view.spacing[0]), (1, view.spacing[1])):
-        places = np.flatnonzero(marked.any(axis=along))
-        middles.append((places[0] + places[-1] + 1) / 2 * spacing)
-        sizes.append((places[-1] + 1 - places[0]) * spacing)
-    half = max(max(sizes) * (1 + 2 * _MARGIN), _SMALLEST_VIEW_MM) / 2
-    across, down = middles
-    return (across - half, across + half, down - half, down + half)
-
-
-def _small_png(figure: Figure) -> bytes:
-    """With a palette: a page holds a hundred of these."""
-    drawn = Image.open(BytesIO(png_bytes(figure, _DOTS_PER_INCH))).convert("RGB")
-    stream = BytesIO()
-    drawn.quantize(_COLORS).save(stream, format="png", optimize=True)
-    return stream.getvalue()
