@@ -1,8 +1,8 @@
 """Does propagation gain from the rater's style? On hippocampi that no training has seen.
 
-A rater draws a few slices, as the data set has them or shifted by a voxel. The slices are propagated, the style
-that was found on them segments the volume, and both are joined (`pgt.styles.propagation_prior`). Dice with the
-rater's full label, over the slices that were not drawn.
+A rater draws a few slices, as the data set has them or shifted by a voxel. The slices are propagated, the
+style that was found on them segments the volume, and both are joined (`pgt.styles.propagation_prior`). Dice
+with the rater's full label, over the slices that were not drawn.
 
     python -m Benchmarks.styles_propagation --style-seeds 0 --json styles_propagation.json
 """
@@ -111,9 +111,8 @@ def run(options: argparse.Namespace) -> list[Joined]:
 def print_tables(results: Sequence[Joined]) -> None:
     """By shift and number of slices."""
     print("\nPropagation that listens to the rater's style: Dice on the slices not drawn, in %")
-    print(
-        f"{'shift':<10}{'slices':>7}{'n':>5}{'propagated':>12}{'styled':>8}{'joined':>8}  worse than propagated"
-    )
+    head = ("shift", "slices", "n", "propagated", "styled", "joined")
+    print("{:<10}{:>7}{:>5}{:>12}{:>8}{:>8}  worse than propagated".format(*head))
     for shift in [*dict.fromkeys(one.shift for one in results), "all"]:
         for count in DRAWN:
             some = [one for one in results if shift in (one.shift, "all") and one.slices == count]
