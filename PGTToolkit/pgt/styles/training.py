@@ -22,7 +22,7 @@ from pgt.styles.distributed import Team
 from pgt.styles.gathering import gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
-from pgt.styles.precision import bfloat16_is_fast
+from pgt.styles.precision import bfloat16_is_fast, denormals_flushed
 from pgt.styles.sampling import PreparedCase, take_patches
 from pgt.styles.style_model import StyleModel
 from pgt.styles.training_log import Epoch, TrainingLog
@@ -61,17 +61,16 @@ def train(
         PGTError: the training diverged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if settings.device == "cpu":
-        torch.set_flush_denormal(True)  # shrinking activations would slow a long training down
     course = _Course(model, cases, settings, folder, team or Team())
     course.resume()
     log = TrainingLog(folder, course.done) if course.team.leads else None
-    while not course.is_over:
-        epoch = course.epoch(cancelled)
-        if log:
-            log.add(epoch)
-            report(epoch)
-            course.save_when_due()
+    with denormals_flushed(settings.device):
+        while not course.is_over:
+            epoch = course.epoch(cancelled)
+            if log:
+                log.add(epoch)
+                report(epoch)
+                course.save_when_due()
     if course.team.leads:
         course.save()
     model.hypernetwork.cpu().eval()
