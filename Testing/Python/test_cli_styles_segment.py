@@ -100,3 +100,21 @@ def test_a_model_of_another_architecture(folder: Path, capfd: Capture) -> None:
         capfd, "styles", "segment", folder / "model", folder / "image.nii.gz", "-o", folder / "out.nrrd"
     )
     refused(ended, "model.safetensors", "another architecture")
+
+
+def test_propagation_listens_to_the_style_of_its_slices(folder: Path, capfd: Capture) -> None:
+    plain, styled = folder / "plain.nrrd", folder / "styled.nrrd"
+    arguments = ("propagate", folder / "image.nii.gz", folder / "drawn.nii.gz", "--method", "shape")
+    slices = ("--slices", "5,6,7", "--axis", "k")
+    assert run_here(capfd, *arguments, *slices, "-o", plain).status == 0
+    ended = run_here(capfd, *arguments, *slices, "-o", styled, "--styles", folder / "model")
+    assert ended.status == 0, ended.err
+    assert "Segment_1 listened to its style" in ended.err
+    _, truth = made_case(400, TIGHT)
+    found = read_label_map(styled).voxels
+    np.testing.assert_array_equal(found[:, :, 5:8], truth.voxels[:, :, 5:8])
+    assert np.sum(found != truth.voxels) < np.sum(read_label_map(plain).voxels != truth.voxels)
+    refused(
+        run_here(capfd, *arguments, "-o", folder / "other.nrrd", "--styles", folder),
+        folder, "holds no style model",
+    )  # fmt: skip

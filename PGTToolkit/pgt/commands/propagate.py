@@ -32,6 +32,7 @@ class PropagationFiles:
     output: Path
     uncertainty: Path | None
     report: Path | None
+    styles: Path | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ def propagate(
         Path | None, typer.Option(help="Also write the uncertainty, 0 to 1 per voxel, to this file.")
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write a report.")] = None,
+    styles: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL_FOLDER",
+            help="A model of pgt styles train: listen to the slices' style as far as it helps.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace output files that exist.")] = False,
 ) -> None:
     """Fill a volume in from a few annotated slices, which stay as they are."""
@@ -84,6 +92,7 @@ def propagate(
             output=outputs.place(output),
             uncertainty=outputs.place(uncertainty) if uncertainty else None,
             report=outputs.place(report) if report else None,
+            styles=styles,
         )
         with ProgressBar("Reading") as bar:
             summary = run_in_child(bar, propagate_files, files)
@@ -100,6 +109,10 @@ def propagate_files(report: Report, files: PropagationFiles) -> Summary:
     """
     from pgt.commands.annotation_files import read_annotated
 
+    if files.styles:
+        from pgt.styles.model_card import read_card
+
+        read_card(files.styles)
     volume, annotation, axis = read_annotated(files.image, files.annotation, files.axis, files.slices)
 
     from pgt.output_files import write_text
@@ -114,14 +127,23 @@ def propagate_files(report: Report, files: PropagationFiles) -> Summary:
         report(Step(progress.done, progress.total, progress.message))
 
     settings = PropagationSettings(axis=axis, method=files.method, model=files.model, device=files.device)
-    result = propagate_volume(volume, annotation, settings, progress=show)
+    said: tuple[str, ...] = ()
+    if files.styles:
+        from pgt.styles.propagation_prior import propagate_in_own_style
+        from pgt.styles.style_model import StyleModel
+
+        model = StyleModel.load(files.styles)
+        joined, _ = propagate_in_own_style(volume, annotation, model, settings, show)
+        result, said = joined.result, joined.sentences
+    else:
+        result = propagate_volume(volume, annotation, settings, progress=show)
     report(Step(0, 0, "Writing"))
     write_label_map(result.label_map, files.output)
     if files.uncertainty:
         write_volume(Volume(result.uncertainty, volume.geometry), files.uncertainty)
     if files.report:
         write_text(files.report, json.dumps(report_of(result), indent=1) + "\n")
-    return Summary(_sentence(result), result.messages)
+    return Summary(_sentence(result), (*result.messages, *said))
 
 
 def _sentence(result: PropagationResult) -> str:

@@ -22,6 +22,7 @@ from pgt.propagation.engine import PropagationResult, PropagationSettings, propa
 from pgt.styles.drawn_labels import with_drawn_slices
 from pgt.styles.drawn_slices import matched_classes
 from pgt.styles.inference import IsCancelled, Report, Segmenter, StyledSegmentation
+from pgt.styles.style_from_slices import FittedStyle, fit_prepared
 from pgt.styles.style_model import Latent, StyleModel
 from pgt.volume import Volume
 
@@ -76,6 +77,24 @@ class StyledPropagation:
     result: PropagationResult
     weights: Mapping[int, StyleWeights]
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """For the user: how far each structure listened to the style."""
+        return tuple(self._said(value, both) for value, both in self.weights.items())
+
+    def _said(self, value: int, both: StyleWeights) -> str:
+        name = self.result.label_map.segment(value).name
+        between, beyond = both.between, both.beyond
+        if not between.slices:
+            return f"{name} was propagated alone: no slice could be left out to see whether its style helps."
+        if not (between.weight or beyond.weight):
+            return f"{name} was propagated alone: its style did not help on slices that were left out."
+        best = between if between.weight else beyond
+        return (
+            f"{name} listened to its style, {between.weight:.0%} between drawn slices, {beyond.weight:.0%} "
+            f"beyond; on slices that were left out Dice rose from {best.propagated:.2f} to {best.joined:.2f}."
+        )
+
 
 def propagate_with_style(
     volume: Volume,
@@ -107,6 +126,25 @@ def propagate_with_style(
     result = propagate(volume, annotation, settings, progress=progress, cancelled=cancelled)
     styled = Segmenter(model, volume, settings.device).segment(latent, progress, cancelled)
     return join_style(volume, annotation, result, styled, matched, settings, progress, cancelled)
+
+
+def propagate_in_own_style(
+    volume: Volume,
+    annotation: SparseAnnotation,
+    model: StyleModel,
+    settings: PropagationSettings | None = None,
+    progress: Report = lambda step: None,
+    cancelled: IsCancelled = lambda: False,
+) -> tuple[StyledPropagation, FittedStyle]:
+    """As `propagate_with_style`, in the style that the annotated slices themselves are drawn in."""
+    settings = settings or PropagationSettings()
+    matched = matched_classes(model, annotation.label_map)
+    result = propagate(volume, annotation, settings, progress=progress, cancelled=cancelled)
+    segmenter = Segmenter(model, volume, settings.device)
+    fitted = fit_prepared(segmenter, annotation, progress=progress, cancelled=cancelled)
+    styled = segmenter.segment(fitted.latent, progress, cancelled)
+    joined = join_style(volume, annotation, result, styled, matched, settings, progress, cancelled)
+    return joined, fitted
 
 
 def join_style(
