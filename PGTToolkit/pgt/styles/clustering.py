@@ -34,6 +34,8 @@ _MOST_COMPONENTS = 8
 _STARTS = 3
 _PATIENCE = 3
 """How often Schwarz's criterion may rise before no more components are tried."""
+_FEWEST_FOR_PRINCIPAL_AXES = 60
+"""Cases from which on components with the principal axes are tried; fewer they would split needlessly."""
 _LEAST_VARIANCE = 0.015
 """Dimensions with a smaller share of the variance tell nothing of groups, and cost parameters."""
 _BLUR = 0.055
@@ -120,10 +122,11 @@ class _Mixture:
 def _fitted(points: Points, blur: float, most: int) -> _Mixture:
     """The mixture with the lowest Schwarz criterion.
 
-    Components have axes of their own where the cases suffice to tell them, or else the principal axes.
+    Components have axes of their own where the cases suffice to tell them, or else the principal axes. Of few
+    cases these simpler components would part what belongs together.
     """
     best, lowest = None, np.inf
-    for kind in ("full", "diag"):
+    for kind in ("full", "diag") if len(points) >= _FEWEST_FOR_PRINCIPAL_AXES else ("full",):
         lowest_of_kind, since = np.inf, 0
         for components in range(1, most + 1):
             mixture = GaussianMixture(
