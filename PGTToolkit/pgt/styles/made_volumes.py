@@ -1,7 +1,8 @@
 """Volumes made from formulas and random numbers, annotated in styles that are known.
 
 The demonstration model is trained on them, and anyone can try it on another one. No patient data is involved.
-Each volume holds one bean-shaped organ with a tail, whose edge is visible, and other brighter things around it.
+Each volume holds one bean-shaped organ with a tail, whose edge is visible, and other brighter things around
+it.
 """
 
 from __future__ import annotations
