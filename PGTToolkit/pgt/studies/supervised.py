@@ -67,6 +67,7 @@ class TrainingSettings:
         steps: of the optimizer (AdamW); the learning rate falls to 0 over them.
         batch: slices, or patches, a step.
         learning_rate: at the start.
+        schedule: along which the learning rate falls: a polynomial of power 0.9, or half a cosine.
         weight_decay: of AdamW.
         axis: across which a 2D network's slices lie.
         foreground: share of a 3D network's patches around a voxel that is annotated as no background; the
@@ -85,6 +86,7 @@ class TrainingSettings:
     steps: int = 300
     batch: int = 2
     learning_rate: float = 3e-3
+    schedule: Literal["polynomial", "cosine"] = "polynomial"
     weight_decay: float = 1e-5
     axis: int = 2
     foreground: float = 0.5
@@ -169,7 +171,7 @@ def train_network(
             if cancelled():
                 raise Cancelled
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * (1 - step / settings.steps) ** _POWER
+                group["lr"] = settings.learning_rate * _rate(step / settings.steps, settings.schedule)
             images, labels, known = (part.to(device) for part in sampler.batch(step))
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of(network(images), labels, known)
@@ -211,6 +213,11 @@ def predict_probabilities(
         parts = [_through(network, part, float(image.min()), settings) for part in images.split(batch)]
     found: NDArray[np.float32] = torch.cat(parts).numpy()
     return np.moveaxis(found, 0, settings.axis + 1) if settings.dimensions == 2 else found[0]
+
+
+def _rate(done: float, schedule: Literal["polynomial", "cosine"]) -> float:
+    """The learning rate as a share of the first one, after a share of the steps."""
+    return (1 - done) ** _POWER if schedule == "polynomial" else (1 + math.cos(math.pi * done)) / 2
 
 
 def patch_for(
