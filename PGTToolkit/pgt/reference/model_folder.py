@@ -5,7 +5,7 @@ from __future__ import annotations
 DESCRIPTION = "model.json"
 TRANSUNET = "transunet.safetensors"
 DEEPLAB = "deeplab.safetensors"
-CASES = "cases.csv"
+CASES = "training_cases.csv"
 """The cases that it was trained on."""
 CHECKPOINT = "training.safetensors"
 """All that an unfinished training needs to go on; absent from a finished model."""

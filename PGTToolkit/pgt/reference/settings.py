@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pgt.errors import InputError
 from pgt.propagation.windowing import Modality
@@ -13,6 +13,7 @@ from pgt.reference.slices import Plane
 Size = Literal["published", "small"]
 
 _DIRECTIONS = frozenset("RAS")
+_SMALL = {"iterations": 1500, "labelled": 4, "unlabelled": 4, "learning_rate": 2e-3}
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,17 @@ class ReferenceSettings:
             raise InputError(f"Slices can be mirrored along R, A and S, not along {self.flips!r}.")
         if self.values is not None and (not self.values or min(self.values) < 1):
             raise InputError(f"Label values to learn are whole numbers from 1, not {self.values}.")
+
+    @classmethod
+    def of_size(cls, size: Size, **given: Any) -> ReferenceSettings:
+        """Settings that suit a size: the paper's, or those of the small networks, which learn faster.
+
+        Args:
+            size: "published" or "small".
+            given: settings that are to differ from these.
+        """
+        suited: dict[str, Any] = dict(_SMALL) if size == "small" else {}
+        return cls(**{**suited, **given, "size": size})
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

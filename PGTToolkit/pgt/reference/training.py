@@ -28,6 +28,7 @@ from pgt.reference.networks import ReferenceNetworks
 from pgt.reference.reference_card import ReferenceCard, read_card
 from pgt.reference.reference_model import ReferenceModel
 from pgt.reference.settings import ReferenceSettings
+from pgt.reference.training_folder import clear
 from pgt.reference.training_log import LogLine, ReferenceLog
 from pgt.reference.training_state import TrainingIdentity, read_state, write_state
 from pgt.styles.distributed import Team
@@ -44,6 +45,7 @@ def train_reference(
     progress: Report | None = None,
     cancelled: IsCancelled | None = None,
     team: Team | None = None,
+    begin_anew: bool = False,
 ) -> ReferenceModel:
     """Train a model; a training that was begun in ``folder`` goes on, a finished one is only read.
 
@@ -57,6 +59,7 @@ def train_reference(
         cancelled: asked before every case and step; what was learnt until the last checkpoint stays.
         team: the processes that train together; by default this one, or those that ``torchrun`` started. Each
             draws its own slices, so a step has as many times more.
+        begin_anew: what the folder holds goes, once the cases were found good.
 
     Returns:
         The trained model, which lies in the folder, on the CPU.
@@ -86,12 +89,14 @@ def train_reference(
 
     card = plan_card(cases, settings, doing("Looking at the cases"))
     identity = TrainingIdentity(settings, card.describe(), fingerprint(cases))
-    finished = _finished(folder, identity)
+    finished = None if begin_anew else _finished(folder, identity)
     if finished:
         return finished
     if team.leads:
         _make(folder)
         prepare_cases(cases, card, folder / PREPARED, doing("Preparing the cases"))
+        if begin_anew:
+            clear(folder)
     team.wait()
     prepared = prepare_cases(cases, card, folder / PREPARED)
     course = _Course(prepared, card, identity, folder, team)
