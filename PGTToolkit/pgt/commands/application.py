@@ -7,7 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from pgt import __version__
-from pgt.commands import agree, consensus, demo, models, plan, propagate, reference, styles
+from pgt.commands import agree, consensus, demo, export, models, plan, propagate, pseudo_label, reference, styles
 
 # What typer raises for a wrong option; which package it comes from depends on typer's version.
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
@@ -25,6 +25,8 @@ app.command("agree")(agree.agree)
 app.command("consensus")(consensus.consensus)
 app.add_typer(styles.app, name="styles")
 app.add_typer(reference.app, name="reference")
+app.command("pseudo-label")(pseudo_label.pseudo_label)
+app.command("export")(export.export)
 app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
 
