@@ -54,7 +54,7 @@ def main() -> int:
             "torch",
             quiet_failure=True,
         )
-    if not pip(python, "--editable", f"{PROJECT}[dev]"):
+    if not pip(python, "--editable", f"{PROJECT}[dev,cluster]"):
         return 1
     for part in OPTIONAL_PARTS:
         if not pip(python, "--only-binary=:all:", "--editable", f"{PROJECT}[{part.extra}]"):

@@ -1,7 +1,8 @@
 """``pgt``: the core's door outside Slicer, for batch work, servers and checks.
 
 Exit status 0 when the work is done, 2 with one sentence on standard error when something that was given
-cannot be used, 130 after Ctrl-C and 143 when told to end. The commands are in `pgt.commands`.
+cannot be used, 3 when some cases of a list are not done, 130 after Ctrl-C and 143 when told to end. The
+commands are in `pgt.commands`.
 """
 
 from __future__ import annotations
@@ -39,21 +40,28 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (None: the process's own) and return its exit status."""
+    from pgt.errors import Cancelled
+
+    said = "Cancelled; nothing was written."
     try:
         status = _run(arguments)
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
+    except Cancelled as cancelled:  # what was done before stays
+        status, said = EXIT_INTERRUPTED, str(cancelled)
     if status == EXIT_INTERRUPTED:
-        print("pgt: Cancelled; nothing was written.", file=sys.stderr)
+        print(f"pgt: {said}", file=sys.stderr)
     return status
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     from pgt.commands.application import UsageError, app
-    from pgt.errors import PGTError
+    from pgt.errors import Cancelled, PGTError
 
     try:
         status = app(args=arguments, prog_name="pgt", standalone_mode=False)
+    except Cancelled:
+        raise
     except PGTError as error:
         return _refuse(str(error))
     except UsageError as error:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgt.commands.case_lists import CASES_HELP, DEFAULT_RETRIES, RETRIES, SCHEDULER, WORKERS, check_alone
 from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.choices import Axis, Device, DeviceName, Method, MethodName, slice_indices
 from pgt.commands.outputs import Outputs, check_image_name
 from pgt.commands.progress import ProgressBar
+from pgt.commands.propagate_cases import PropagationOptions, propagate_list
+from pgt.errors import InputError
+from pgt.scale.case_runs import ScaleSettings
 
 if TYPE_CHECKING:
     from pgt.propagation.engine import PropagationResult
@@ -44,13 +48,17 @@ class Summary:
 
 
 def propagate(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The label map to write; with --cases a folder.")
+    ],
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="The volume: NIfTI, NRRD, MHA or a DICOM folder.")
-    ],
+        Path | None, typer.Argument(metavar="IMAGE", help="The volume: NIfTI, NRRD, MHA or a DICOM folder.")
+    ] = None,
     annotation: Annotated[
-        Path, typer.Argument(metavar="ANNOTATION", help="A label map on IMAGE's grid with some slices drawn.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The label map to write.")],
+        Path | None,
+        typer.Argument(metavar="ANNOTATION", help="A label map on IMAGE's grid with some slices drawn."),
+    ] = None,
+    cases: Annotated[Path | None, typer.Option(metavar="CASES.csv", help=CASES_HELP)] = None,
     slices: Annotated[
         str | None,
         typer.Option(metavar="12,40,77", help="The annotated slices, from 0; else all that are not empty."),
@@ -73,10 +81,40 @@ def propagate(
             help="A model of pgt styles train: listen to the slices' style as far as it helps.",
         ),
     ] = None,
+    scheduler: Annotated[str | None, SCHEDULER] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+    retries: Annotated[int, RETRIES] = DEFAULT_RETRIES,
     force: Annotated[bool, typer.Option("--force", help="Replace output files that exist.")] = False,
 ) -> None:
-    """Fill a volume in from a few annotated slices, which stay as they are."""
+    """Fill a volume in from a few annotated slices, which stay as they are.
+
+    With --cases a whole table of them: each case gets a folder below FOLDER, cases.json tells how each ended,
+    and a second run does only what is missing. The exit status is 3 where some cases are not done.
+    """
     indices = slice_indices(slices)
+    check_alone(cases, scheduler, workers)
+    if cases is not None:
+        if image or annotation or report:
+            raise InputError(
+                "--cases names every image and annotation, and each case gets its report; give none."
+            )
+        options = PropagationOptions(
+            slices=indices,
+            axis=axis.number if axis else None,
+            method=method.word,
+            model=model,
+            device=device.word,
+            uncertainty=_name_alone(uncertainty),
+            styles=styles,
+            table=cases,
+        )
+        gpu = device is not Device.CPU and method in (Method.AUTO, Method.NETWORK)
+        propagate_list(
+            cases, options, ScaleSettings(output, workers, scheduler, retries, force=force, gpu=gpu)
+        )
+        return
+    if image is None or annotation is None:
+        raise InputError("Give IMAGE and ANNOTATION, or a table of them with --cases.")
     check_image_name(output)
     if uncertainty:
         check_image_name(uncertainty)
@@ -100,6 +138,20 @@ def propagate(
     for message in summary.messages:
         typer.echo(message, err=True)
     typer.echo(f"{summary.sentence} Wrote {output}.")
+
+
+def _name_alone(path: Path | None) -> str | None:
+    """The name of a file that every case's folder gets. Raises InputError where it is more than a name."""
+    if path is None:
+        return None
+    check_image_name(path)
+    if path.name != str(path) or path.name.startswith("."):
+        raise InputError(
+            f"With --cases, --uncertainty is the name of a file in each case's folder, not {path}."
+        )
+    if path.name in ("label.nii.gz", "label.seg.nrrd"):
+        raise InputError(f"{path} is the name of each case's label map; name another file for --uncertainty.")
+    return path.name
 
 
 def propagate_files(report: Report, files: PropagationFiles) -> Summary:

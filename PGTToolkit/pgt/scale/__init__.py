@@ -1,0 +1,1 @@
+"""Whole lists of cases, on this machine's cores or GPUs or on a Dask cluster."""
