@@ -94,6 +94,16 @@ def series_geometry(path: Path) -> Geometry:
     return _stacked(path, _frames_of_one_series(path))[0]
 
 
+def series_frames(path: Path) -> tuple[Geometry, tuple[tuple[Path, int], ...]]:
+    """The geometry of a series, and for each of its slices k the file and the number of the frame in it.
+
+    From the headers alone; it raises the errors of :func:`read_series`.
+    """
+    frames = _frames_of_one_series(path)
+    geometry, order = _stacked(path, frames)
+    return geometry, tuple((frames[n].path, frames[n].number) for n in order)
+
+
 def _frames_of_one_series(path: Path) -> list[_Frame]:
     headers = _image_headers(path)
     if not headers:

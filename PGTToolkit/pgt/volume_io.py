@@ -34,6 +34,7 @@ from pgt.segmentation_nrrd import (
     has_segments,
     merged_layers,
     metadata_of,
+    metadata_of_layers,
     reference_geometry,
     separate_layers,
     stored_segments,
@@ -195,6 +196,34 @@ def write_label_map(label_map: LabelMap, path: str | Path, overwrite: bool = Fal
     if path.name.lower().endswith(".nrrd"):
         for key, value in metadata_of(label_map).items():
             image.SetMetaData(key, value)
+    _write_image(image, path, overwrite)
+
+
+def write_layers(
+    layers: Sequence[LabelMap],
+    path: str | Path,
+    slice_states: Mapping[str, SliceLedger],
+    overwrite: bool = False,
+) -> None:
+    """Write a segmentation whose segments may overlap, with slice states, as a ``.seg.nrrd``.
+
+    Args:
+        layers: label maps on one grid, each with its own segments, which have identifiers.
+        path: of the file.
+        slice_states: of segments by segment ID.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: as :func:`write_volume`.
+    """
+    path = Path(path)
+    labels = [_labels(path, layer.voxels) for layer in layers]
+    common = np.result_type(*labels)
+    images = [image_of(one.astype(common, copy=False), layers[0].geometry) for one in labels]
+    image = sitk.Compose(images) if len(images) > 1 else images[0]
+    states = {identifier: ledger.to_json() for identifier, ledger in slice_states.items()}
+    for key, value in metadata_of_layers(layers, states).items():
+        image.SetMetaData(key, value)
     _write_image(image, path, overwrite)
 
 

@@ -7,7 +7,18 @@ from typing import Annotated, cast
 import typer
 
 from pgt import __version__
-from pgt.commands import agree, consensus, demo, export, models, plan, propagate, pseudo_label, reference, styles
+from pgt.commands import (
+    agree,
+    consensus,
+    demo,
+    export,
+    models,
+    plan,
+    propagate,
+    pseudo_label,
+    reference,
+    styles,
+)
 
 # What typer raises for a wrong option; which package it comes from depends on typer's version.
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
