@@ -28,7 +28,12 @@ class OptionalPart:
 OPTIONAL_PARTS = (
     OptionalPart("slicer", "the suite on Slicer's engine (Testing/Slicer) will be left out"),
     OptionalPart("gui", "the suite of the panels (Testing/Gui) will be left out"),
+    OptionalPart("nnunet-check", "nnU-Net's own check of exported data sets will be left out"),
 )
+
+# Enough for the check that nnU-Net runs over a data set. With what they need to train, they would bring
+# gigabytes that no test uses.
+NNUNET_CHECK = ("acvl-utils>=0.2.6", "batchgenerators>=0.25.1", "nnunetv2>=2.6")
 
 
 def main() -> int:
@@ -54,12 +59,14 @@ def main() -> int:
             "torch",
             quiet_failure=True,
         )
-    if not pip(python, "--editable", f"{PROJECT}[dev,cluster]"):
+    if not pip(python, "--editable", f"{PROJECT}[dev,cluster,export]"):
         return 1
     for part in OPTIONAL_PARTS:
         if not pip(python, "--only-binary=:all:", "--editable", f"{PROJECT}[{part.extra}]"):
             print(f"\n*** No [{part.extra}] packages for Python {platform.python_version()} on", end=" ")
             print(f"{platform.system()} {platform.machine()}: {part.without_it}. ***\n")
+    if not pip(python, "--no-deps", *NNUNET_CHECK):
+        print("\n*** No nnunetv2: nnU-Net's own check of exported data sets will be left out. ***\n")
     return 0
 
 

@@ -2,9 +2,9 @@
 
 Columns of the table beside ``case``, ``image`` and ``label``, all optional: ``rater``, ``session``,
 ``style``; ``agreement`` (0 to 1); ``suspicious`` and ``reviewed`` (yes or no); ``series`` (folder of the
-DICOM series that was drawn on); ``ledger`` (file of slice states) or ``propagation`` (report of ``pgt propagate``),
-for labels that keep no slice states of their own; ``group`` (cases that must stay together, such as two scans
-of one person); ``split`` (training or testing).
+DICOM series that was drawn on); ``ledger`` (file of slice states) or ``propagation`` (report of ``pgt
+propagate``), for labels that keep no slice states of their own; ``group`` (cases that must stay together,
+such as two scans of one person); ``split`` (training or testing).
 """
 
 from __future__ import annotations
