@@ -44,7 +44,7 @@ def main() -> None:
     write_volume(volume, folder / "new.nrrd")
     write_label_map(label_map, folder / "new-tight.nrrd")
     model = tiny_model()
-    settings = StyleTrainingSettings(epochs=_EPOCHS, learning_rate=0.003)
+    settings = StyleTrainingSettings(epochs=_EPOCHS, learning_rate=0.003, augmentation=False)
     train(model, prepared_cases(SIZES), settings, folder).save(folder)
     (folder / "checkpoint.pt").unlink()
 

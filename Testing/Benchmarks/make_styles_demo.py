@@ -36,8 +36,9 @@ CASES = 60
 STYLE_OF_CASE = (MAIN, TIGHT, MAIN, LOOSE, MAIN, CLIPPED)
 """Taken in turn."""
 SETTINGS = StyleTrainingSettings(
-    patience=0, latent_penalty=0.05, gather_every=6, cases_per_step=4, seed=0, mixed_precision=True
-)
+    patience=0, latent_penalty=0.05, gather_every=6, augmentation=False, cases_per_step=4, seed=0,
+    mixed_precision=True,
+)  # fmt: skip
 EPOCHS = 120
 SPACING = (2.0, 2.0, 2.0)
 FOLDER = Path(__file__).resolve().parents[2] / "PGTToolkit" / "Resources" / "Models" / "styles-demo"

@@ -19,7 +19,11 @@ def main(folder: Path, epochs: int, cases_per_step: int = 3) -> None:
     """Train, and write the weights and latent vectors of this process down."""
     torch.set_num_threads(1)
     settings = StyleTrainingSettings(
-        epochs=epochs, cases_per_step=cases_per_step, mixed_precision=False, checkpoint_seconds=0
+        epochs=epochs,
+        cases_per_step=cases_per_step,
+        augmentation=False,
+        mixed_precision=False,
+        checkpoint_seconds=0,
     )
     rank = int(os.environ.get("RANK", "0"))
     # Each process begins with weights of its own; those of the first one count.

@@ -144,6 +144,7 @@ def _trained(folder: Path, gather_every: int = 1, stop_after: int = EPOCHS) -> d
         latent_rate=0.1,
         cases_per_step=3,
         gather_every=gather_every,
+        augmentation=False,
         checkpoint_seconds=0.0,
         mixed_precision=False,
     )

@@ -27,7 +27,7 @@ from pgt.styles.training_schedule import Schedule
 from pgt.styles.training_settings import StyleTrainingSettings
 
 PROGRAM = Path(__file__).with_name("style_training_process.py")
-SETTINGS = StyleTrainingSettings(epochs=4, mixed_precision=False, checkpoint_seconds=0)
+SETTINGS = StyleTrainingSettings(epochs=4, mixed_precision=False, checkpoint_seconds=0, augmentation=False)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 
 def test_two_styles_come_apart(tmp_path):
     sizes = [TIGHT, LOOSE] * 10
-    settings = StyleTrainingSettings(epochs=40, cases_per_step=5, checkpoint_seconds=1e9)
+    settings = StyleTrainingSettings(epochs=40, cases_per_step=5, checkpoint_seconds=1e9, augmentation=False)
     model = train(tiny_model(), prepared_cases(sizes), settings, tmp_path)
     places = np.array(list(model.latents.values()))
     groups = [places[::2], places[1::2]]

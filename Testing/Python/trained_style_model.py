@@ -21,7 +21,9 @@ def trained_style_model() -> StyleModel:
     from pgt.styles.training import train
     from pgt.styles.training_settings import StyleTrainingSettings
 
-    settings = StyleTrainingSettings(epochs=30, patience=0, learning_rate=3e-3, mixed_precision=False)
+    settings = StyleTrainingSettings(
+        epochs=30, patience=0, learning_rate=3e-3, augmentation=False, mixed_precision=False
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -64,6 +64,12 @@ def train(
         int | None,
         typer.Option(help="For raters of alike shares: epochs after which cases gather at shared places."),
     ] = None,
+    augmentation: Annotated[
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment", help="Show cases turned, moved, scaled and shaded, or as they are."
+        ),
+    ] = None,
     latent_rate: Annotated[float | None, typer.Option(help="Learning rate of the latent vectors.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of the network.")] = None,
     cases_per_step: Annotated[int | None, typer.Option(help="Cases that are trained together.")] = None,
@@ -93,6 +99,7 @@ def train(
         "patience": patience,
         "latent_penalty": latent_penalty,
         "gather_every": gather_every,
+        "augmentation": augmentation,
         "latent_rate": latent_rate,
         "learning_rate": learning_rate,
         "cases_per_step": cases_per_step,

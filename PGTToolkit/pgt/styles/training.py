@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pgt.errors import Cancelled, PGTError
+from pgt.styles.augmentation import Augmentation
 from pgt.styles.distributed import Team
 from pgt.styles.gathering import gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
@@ -104,6 +105,7 @@ class _Course:
         self.table = LatentTable([case.name for case in cases], self.network.shape.latent, generator)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
         self.schedule = Schedule(settings.epochs, settings.decay, settings.patience)
+        self.augmentation = Augmentation()
         self.mixed_precision = self._decide_precision()
         self.losses: list[float] = []
         self.seconds = 0.0
@@ -170,7 +172,7 @@ class _Course:
         outcome = torch.zeros(len(rows), 2, device=settings.device)
         if not own:
             return outcome
-        images, labels = self._patches(rows[own])
+        images, labels = self._patches(rows[own], augmented=settings.augmentation)
         mine = latents[own]
         parts = segmentation_loss(self._logits(images, mine), labels)
         loss = parts.total + self._penalty(rows[own], mine)
@@ -218,10 +220,13 @@ class _Course:
             return (0.0 if self.settings.gather_every else weight) * latents.abs().sum(dim=1)
         return weight * (latents - homes[torch.from_numpy(rows)].to(latents)).abs().sum(dim=1)
 
-    def _patches(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _patches(self, rows: NDArray[np.int64], augmented: bool = False) -> tuple[Tensor, Tensor]:
         """A patch of each of some cases, on the device; which one depends on seed, epoch and case alone."""
         draws = [np.random.default_rng((self.settings.seed, self.done, int(row))) for row in rows]
         images, labels = take_patches([self.cases[row] for row in rows], self.model.patch, draws)
+        if augmented:
+            pairs = [self.augmentation(*drawn) for drawn in zip(images, labels, draws, strict=True)]
+            images, labels = (torch.stack(parts) for parts in zip(*pairs, strict=True))
         return images.to(self.settings.device), labels.to(self.settings.device)
 
     def _logits(self, images: Tensor, latents: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class StyleTrainingSettings:
         gather_every: epochs after which cases gather anew at places that they share, for raters of alike
             shares (`pgt.styles.gathering`); the penalty then draws each case to its place instead of the
             origin. 0 for never, as in the paper.
+        augmentation: turn, move, scale and shade what is shown (`pgt.styles.augmentation`).
         mixed_precision: run the primary network in bfloat16 (the hyper-network stays in float32); "auto" for
             where that is faster.
         checkpoint_seconds: at most this much work is lost when training is stopped, or one epoch.
@@ -46,6 +47,7 @@ class StyleTrainingSettings:
     decay: float = 0.3
     patience: int = 25
     gather_every: int = 0
+    augmentation: bool = True
     mixed_precision: bool | Literal["auto"] = "auto"
     checkpoint_seconds: float = 60.0
     seed: int = 0
