@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from pgt.commands import reference_train
+from pgt.commands import reference_predict, reference_train
 
 app = typer.Typer(help="Learn to segment whole volumes, and do it.", no_args_is_help=True)
 app.command("train")(reference_train.train)
+app.command("predict")(reference_predict.predict)

@@ -3,7 +3,7 @@
 FLARE22 seed, section 2.2. *Reference*: every slice is segmented by both networks, whose results are summed.
 *Propagation*: the masks of selected slices (`pgt.reference.selection`) are taken as if drawn and propagated
 to all others, in both directions, with all of them in memory; where the networks have seen the other slices
-as well, what they said there is weighed against what arrived by propagation.
+as well, what they said there is weighed against what arrived (`pgt.reference.propagation_stage`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pgt.annotation import SparseAnnotation
 from pgt.errors import InputError
-from pgt.propagation.engine import PropagationResult, PropagationSettings, propagate
+from pgt.propagation.engine import PropagationSettings
+from pgt.reference.propagation_stage import Propagating, weighed
 from pgt.reference.selection import Selection, SelectionSettings, select_slices, uniform_candidates
 from pgt.reference.slice_opinions import IsCancelled, Report, SliceOpinions, opinions_on
 from pgt.reference.slices import windowed_slices
 from pgt.volume import LabelMap, Segment, Volume, color_of_value
 
 if TYPE_CHECKING:
-    from pgt.propagation.turning import Turn
     from pgt.reference.reference_model import ReferenceModel
+    from pgt.reference.slices import WindowedSlices
 
 Stage = Literal["reference", "propagation"]
 
@@ -122,18 +122,19 @@ def predict_volume(
     stage: Stage = "reference"
     if not opinions.labels.any():
         messages = (f"No structure was found on the {len(opinions.slices)} slices that were looked at.",)
-        labels, doubt = _spread(opinions, size)
+        labels, doubt = opinions.spread(size)
     elif settings.stage == "reference":
-        labels, doubt = _spread(opinions, size)
+        labels, doubt = opinions.spread(size)
     else:
         stage = "propagation"
         selection = _selected(model, opinions, settings.selection)
-        result = _propagated(model, volume, opinions, selection, cut.turn, settings, progress, cancelled)
-        messages = result.messages
-        labels, doubt = _weighed(
-            opinions, cut.turn.apply(result.label_map.voxels), cut.turn.apply(result.uncertainty),
-            settings.weight, model.card.classes,
-        )  # fmt: skip
+        carrier = Propagating(
+            volume, opinions, segments_of(model), cut.turn, _engine(model, cut, settings), progress, cancelled
+        )
+        every = len(opinions.slices) == size and settings.selection.per_structure is None
+        arrived = carrier.crossed(selection) if every else carrier.from_selected(selection)
+        messages = arrived.messages
+        labels, doubt = weighed(opinions, arrived, settings.weight, model.card.classes)
     label_map = LabelMap(np.ascontiguousarray(cut.turn.undo(labels)), volume.geometry, segments_of(model))
 
     def original(indices: tuple[int, ...]) -> tuple[int, ...]:
@@ -161,83 +162,19 @@ def segments_of(model: ReferenceModel) -> tuple[Segment, ...]:
     return tuple(Segment(value, name, color_of_value(value)) for value, name in pairs)
 
 
-def _spread(opinions: SliceOpinions, size: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Labels and doubt of the whole volume (slices, rows, columns); where nobody looked, background."""
-    shape = (size, *opinions.labels.shape[1:])
-    labels, doubt = np.zeros(shape, opinions.labels.dtype), np.zeros(shape, np.float32)
-    where = list(opinions.slices)
-    labels[where], doubt[where] = opinions.labels, 1 - opinions.probability
-    return labels, doubt
+def _engine(model: ReferenceModel, cut: WindowedSlices, settings: PredictionSettings) -> PropagationSettings:
+    """How the engine is asked to propagate."""
+    return PropagationSettings(
+        axis=cut.turn.axes[0],
+        model=settings.propagation_model,
+        device="cuda" if model.device.type == "cuda" else "cpu",
+        modality=model.card.modality,
+    )
 
 
 def _selected(model: ReferenceModel, opinions: SliceOpinions, settings: SelectionSettings) -> Selection:
     areas = {value: np.count_nonzero(opinions.labels == value, axis=(1, 2)) for value in model.card.values}
     return select_slices(areas, opinions.slices, settings.per_structure)
-
-
-def _propagated(
-    model: ReferenceModel,
-    volume: Volume,
-    opinions: SliceOpinions,
-    selection: Selection,
-    turn: Turn,
-    settings: PredictionSettings,
-    progress: Report,
-    cancelled: IsCancelled,
-) -> PropagationResult:
-    """The selected masks propagated through the volume as if a rater had drawn them."""
-    size = volume.geometry.shape[turn.axes[0]]
-    masks, _ = _spread(opinions, size)
-    drawn = LabelMap(np.ascontiguousarray(turn.undo(masks)), volume.geometry, segments_of(model))
-    axis = turn.axes[0]
-    known = {
-        value: {axis: tuple(turn.index(index, size) for index in indices)}
-        for value, indices in selection.annotated().items()
-    }
-    return propagate(
-        volume,
-        SparseAnnotation(drawn, known),
-        PropagationSettings(
-            axis=axis,
-            model=settings.propagation_model,
-            device="cuda" if model.device.type == "cuda" else "cpu",
-            modality=model.card.modality,
-        ),
-        progress=progress,
-        cancelled=cancelled,
-    )
-
-
-def _weighed(
-    opinions: SliceOpinions,
-    arrived: NDArray[Any],
-    doubt: NDArray[np.float32],
-    weight: float,
-    classes: int,
-) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Both stages' opinions together: the label with the largest sum of probabilities, propagation's weighed.
-
-    Args:
-        opinions: of the networks.
-        arrived: label values by propagation (slices, rows, columns).
-        doubt: the probability that they are wrong; shared evenly by all other classes.
-        weight: of propagation.
-        classes: background included.
-
-    Returns:
-        Labels and the probability that they are wrong, both (slices, rows, columns).
-    """
-    labels, wrong = arrived.copy(), doubt.copy()
-    where = list(opinions.slices)
-    there, sure = arrived[where], 1 - doubt[where]
-    for_arrived = opinions.probability_of(there) + weight * sure
-    for_own = opinions.probability + weight * np.where(
-        there == opinions.labels, sure, doubt[where] / (classes - 1)
-    )
-    taken = for_arrived > for_own
-    labels[where] = np.where(taken, there, opinions.labels)
-    wrong[where] = np.clip(1 - np.where(taken, for_arrived, for_own) / (1 + weight), 0, 1)
-    return labels, wrong
 
 
 def _most_doubtful(doubt: NDArray[np.float32]) -> list[int]:

@@ -2,7 +2,8 @@
 
 Two steps: candidates spread evenly over the axis are segmented, then those are kept on which a structure is
 largest. A structure's extent is cut into as many parts as slices are wanted, and the largest slice of each
-part is taken: the very largest ones would lie side by side and tell the same.
+part is taken: the very largest ones would lie side by side and tell the same. Specks, which a network may see
+far from where the structure is, are not taken.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from pgt.errors import InputError
 
+_SPECK = 0.1
+"""Masks below this part of the structure's largest area are not propagated."""
+
 
 @dataclass(frozen=True)
 class SelectionSettings:
@@ -26,7 +30,7 @@ class SelectionSettings:
     """
 
     candidates: int | None = None
-    per_structure: int | None = 5
+    per_structure: int | None = None
 
     def __post_init__(self) -> None:
         if self.candidates is not None and self.candidates < 1:
@@ -106,7 +110,8 @@ def _largest_of_parts(
     """Places among the candidates: of each part of those that show the structure, the one with most of it."""
     if wanted is None or wanted >= len(shown):
         return shown
-    parts = np.array_split(shown, wanted)
+    worthy = shown[area[shown] >= _SPECK * area.max()]
+    parts = np.array_split(worthy, min(wanted, len(worthy)))
     return np.array([_middle_of_largest(area, part) for part in parts], dtype=np.int64)
 
 

@@ -52,6 +52,14 @@ class SliceOpinions:
         second = np.where(labels == self.others, self.others_probability, left)
         return np.where(labels == self.labels, self.probability, second)
 
+    def spread(self, size: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Labels, and the probability that they are wrong, on all ``size`` slices; on others background."""
+        shape = (size, *self.labels.shape[1:])
+        labels, doubt = np.zeros(shape, self.labels.dtype), np.zeros(shape, np.float32)
+        where = list(self.slices)
+        labels[where], doubt[where] = self.labels, 1 - self.probability
+        return labels, doubt
+
 
 def opinions_on(
     model: ReferenceModel,
