@@ -36,8 +36,7 @@ class DeepLabShape:
     Args:
         width: what EfficientNet's channels are multiplied by.
         depth: what the blocks of its stages are multiplied by.
-            coarse_stem: whether the first convolution halves the slice.
-        stride: how many pixels the deepest features are apart; strides beyond become dilations.
+            stride: how many pixels the deepest features are apart; strides beyond become dilations.
         early: the stage, from 0, whose features the decoder adds.
         early_channels: what they are reduced to.
         pyramid: channels of the pyramid and the decoder.
@@ -48,7 +47,6 @@ class DeepLabShape:
     width: float = 1.2
     depth: float = 1.4
     blocks: tuple[str, ...] = _BLOCKS
-    coarse_stem: bool = True
     stride: int = 16
     early: int = 1
     early_channels: int = 48
@@ -134,11 +132,7 @@ class _Encoder(nn.Module):
 
 def _trade_strides(network: EfficientNet, shape: DeepLabShape) -> None:
     """Make the strides beyond the one wanted dilations of all that follows."""
-    stem: Any = network._conv_stem
-    if not shape.coarse_stem:
-        stem.stride = (1, 1)
-        network._conv_stem_padding = nn.ConstantPad2d(1, 0.0)
-    reached, dilation = 1 + shape.coarse_stem, 1
+    reached, dilation = 2, 1
     for stage in network._blocks:
         for block in stage:
             convolution: Any = block._depthwise_conv

@@ -14,7 +14,8 @@ from pgt.reference.transunet import TransUNet, TransUNetShape
 
 _SMALL_TRANSUNET = TransUNetShape(
     root=16,
-    coarse_root=False,
+    root_size=3,
+    pooled=False,
     planes=(8, 16, 32),
     blocks=(1, 2, 2),
     groups=8,
@@ -22,9 +23,10 @@ _SMALL_TRANSUNET = TransUNetShape(
     layers=4,
     heads=4,
     expansion=192,
-    tokens=12,
+    tokens=8,
     squeezed=48,
-    decoder=(32, 16),
+    decoder=(48, 32, 16),
+    dropout=0.0,
 )
 _SMALL_DEEPLAB = DeepLabShape(
     width=0.5,
@@ -33,14 +35,13 @@ _SMALL_DEEPLAB = DeepLabShape(
         "r1_k3_s11_e1_i32_o16_se0.25",
         "r2_k3_s22_e4_i16_o48_se0.25",
         "r2_k5_s22_e4_i48_o80_se0.25",
-        "r3_k3_s11_e4_i80_o128_se0.25",
+        "r3_k3_s22_e4_i80_o128_se0.25",
     ),
-    coarse_stem=False,
-    stride=4,
+    stride=8,
     early=0,
     early_channels=16,
     pyramid=48,
-    rates=(2, 4, 6),
+    rates=(1, 2, 4),
     drop_connect=0.1,
 )
 
@@ -66,7 +67,8 @@ class ReferenceNetworks(nn.Module):
     def forward(self, slices: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both networks, each [slice, class, row, column]; slices of any size."""
         rows, columns = slices.shape[2:]
-        padded = padded_slices(slices, self.multiple)
+        # Convolutions of few channels are faster on pixels whose channels lie together.
+        padded = padded_slices(slices, self.multiple).contiguous(memory_format=torch.channels_last)
         first = self.transunet(padded, positions)[:, :, :rows, :columns]
         second = self.deeplab(padded, positions)[:, :, :rows, :columns]
         return first, second

@@ -26,7 +26,8 @@ class TransUNetShape:
 
     Args:
         root: channels of the first convolution.
-        coarse_root: whether the first convolution and a pooling after it halve the slice twice.
+        root_size: pixels of the first convolution along each side; it halves the slice.
+        pooled: whether a pooling after it halves the slice again.
         planes: of each stage's bottlenecks; a stage has four times as many channels, and all but the first
             halve the slice.
         blocks: bottlenecks of each stage.
@@ -42,7 +43,8 @@ class TransUNetShape:
     """
 
     root: int = 64
-    coarse_root: bool = True
+    root_size: int = 7
+    pooled: bool = True
     planes: tuple[int, int, int] = (64, 128, 256)
     blocks: tuple[int, int, int] = (3, 4, 9)
     groups: int = 32
@@ -58,7 +60,7 @@ class TransUNetShape:
     @property
     def multiple(self) -> int:
         """Slices are padded to a multiple of this many pixels."""
-        return 16 if self.coarse_root else 4
+        return 16 if self.pooled else 8
 
 
 class TransUNet(nn.Module):
@@ -98,7 +100,7 @@ class TransUNet(nn.Module):
         )
         self.normalised = nn.LayerNorm(shape.hidden)
         self.squeezed = _convolved(shape.hidden, shape.squeezed)
-        skips = [wide[2], wide[1], *([wide[0]] if shape.coarse_root else [])]
+        skips = [wide[2], wide[1], *([wide[0]] if shape.pooled else [])]
         inputs = [shape.squeezed, *shape.decoder[:-1]]
         skips += [0] * (len(shape.decoder) - len(skips))
         self.decoder = nn.ModuleList(
@@ -118,8 +120,8 @@ class TransUNet(nn.Module):
             Logits [slice, class, row, column].
         """
         root = self.root(slices)
-        features = functional.max_pool2d(root, 3, 2, 1) if self.shape.coarse_root else root
-        skips = [root] if self.shape.coarse_root else []
+        features = functional.max_pool2d(root, 3, 2, 1) if self.shape.pooled else root
+        skips = [root] if self.shape.pooled else []
         for stage in self.stages:
             features = stage(features)
             skips.append(features)
@@ -152,8 +154,8 @@ class _Root(nn.Module):
 
     def __init__(self, channels: int, shape: TransUNetShape) -> None:
         super().__init__()
-        size, stride = (7, 2) if shape.coarse_root else (3, 1)
-        self.convolution = nn.Conv2d(channels, shape.root, size, stride, size // 2, bias=False)
+        size = shape.root_size
+        self.convolution = nn.Conv2d(channels, shape.root, size, 2, size // 2, bias=False)
         self.norm = nn.GroupNorm(shape.groups, shape.root)
 
     def forward(self, slices: Tensor) -> Tensor:
