@@ -216,8 +216,8 @@ def _extent(path: Path) -> tuple[int, int]:
 def _hash(path: Path) -> str:
     whole = hashlib.sha256()
     if not path.is_dir():
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
                 whole.update(chunk)
         return whole.hexdigest()
     for file in _files(path):
