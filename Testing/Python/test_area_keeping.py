@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pgt.propagation.area_keeping import AREAS_ALIKE, Areas, keep_areas, profile_share
+from pgt.propagation.area_keeping import (
+    AREAS_ALIKE,
+    SHARE_VARIANCE,
+    Areas,
+    keep_areas,
+    profile_share,
+)
 
 
 def areas(drawn: int, profile: int, corrected: int) -> Areas:
@@ -34,7 +40,9 @@ def test_where_the_corrected_size_came_true_it_stays() -> None:
     assert profile_share([areas(200, 100, 200)], 1) == [0]
     # Worse than either end of the way from one to the other is no reason to leave it.
     assert profile_share([areas(300, 100, 200)], 1) == [0]
-    assert profile_share([areas(50, 100, 200)], 1) == [1]
+    half = np.log(2)
+    beyond_both = 2 * half**2 / (half**2 + AREAS_ALIKE**2 + half**2 / SHARE_VARIANCE)
+    assert profile_share([areas(50, 100, 200)], 1) == pytest.approx([beyond_both])
 
 
 def test_sizes_that_hardly_differ_tell_little() -> None:
@@ -44,8 +52,18 @@ def test_sizes_that_hardly_differ_tell_little() -> None:
 def test_every_left_out_slice_counts_by_how_much_it_tells() -> None:
     # Logarithms differ by log 2 and -log 4; drawn half-way along the first, as corrected on the second.
     told = [areas(141, 200, 100), areas(100, 25, 100)]
-    expected = np.log(2) * np.log(1.41) / (np.log(2) ** 2 + np.log(4) ** 2 + AREAS_ALIKE**2)
+    along, square = np.log(2) * np.log(1.41), np.log(2) ** 2 + np.log(4) ** 2
+    best = along / square
+    unexplained = (np.log(1.41) - best * np.log(2)) ** 2 + (best * np.log(4)) ** 2
+    expected = along / (square + AREAS_ALIKE**2 + unexplained / SHARE_VARIANCE)
     assert profile_share(told, 1) == pytest.approx([expected])
+
+
+def test_slices_that_contradict_one_another_count_less() -> None:
+    agreeing = profile_share([areas(141, 200, 100), areas(141, 200, 100)], 1)
+    contradicting = profile_share([areas(100, 200, 100), areas(200, 200, 100)], 1)
+    assert agreeing == pytest.approx([0.5], abs=0.02)
+    assert contradicting == pytest.approx([1 / 3], abs=0.02)
 
 
 @pytest.mark.parametrize("told", [[], [areas(0, 100, 200)], [areas(100, 0, 200)], [areas(100, 100, 0)]])
