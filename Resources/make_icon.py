@@ -2,7 +2,8 @@
 
 A structure of stacked slices, three of them annotated: Resources/PGTToolkit.png (128 pixels, for the
 extension catalogue) and the icon of Annotate. One slice with the outlines of two raters: the icon of
-Agreement. Drawn at eight times the size and reduced, so that edges are smooth without an SVG renderer.
+Agreement. Cases on a map: that of Styles. The stack on its way out of a tray: that of Export. Drawn at eight
+times the size and reduced, so that edges are smooth without an SVG renderer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ MODULE_ICONS = PROJECT / "PGTToolkit" / "Resources" / "Icons"
 STACK_ICONS = (PROJECT / "Resources" / "PGTToolkit.png", MODULE_ICONS / "PGTAnnotate.png")
 OUTLINES_ICON = MODULE_ICONS / "PGTAgreement.png"
 MAP_ICON = MODULE_ICONS / "PGTStyles.png"
+TRAY_ICON = MODULE_ICONS / "PGTExport.png"
 
 SIZE = 128
 OVERSAMPLING = 8
@@ -25,6 +27,7 @@ PROPAGATED = (86, 180, 233, 70)
 PROPAGATED_EDGE = (86, 180, 233, 190)
 ANNOTATED = (240, 180, 41, 235)
 ANNOTATED_EDGE = (255, 226, 150, 255)
+ARROW = (240, 244, 248, 255)
 
 MAP_CASES = 13
 MAP_GROUPS = (
@@ -113,13 +116,38 @@ def draw_map() -> Image.Image:
     return reduced(Image.alpha_composite(icon, layer))
 
 
+def draw_tray() -> Image.Image:
+    icon = background()
+    scale = icon.width
+    slices = ((0.655, False), (0.595, True), (0.535, False), (0.475, False), (0.415, True))
+    for height, annotated in slices:
+        layer = Image.new("RGBA", icon.size)
+        ImageDraw.Draw(layer).ellipse(
+            (scale * 0.27, scale * (height - 0.085), scale * 0.73, scale * (height + 0.085)),
+            fill=ANNOTATED if annotated else PROPAGATED,
+            outline=ANNOTATED_EDGE if annotated else PROPAGATED_EDGE,
+            width=scale // (50 if annotated else 90),
+        )
+        icon = Image.alpha_composite(icon, layer)
+    pen = ImageDraw.Draw(icon)
+    pen.line(
+        [(scale * x, scale * y) for x, y in ((0.15, 0.60), (0.15, 0.85), (0.85, 0.85), (0.85, 0.60))],
+        fill=PROPAGATED_EDGE[:3],
+        width=scale // 18,
+        joint="curve",
+    )
+    pen.line((scale * 0.5, scale * 0.30, scale * 0.5, scale * 0.17), fill=ARROW, width=scale // 14)
+    pen.polygon([(scale * x, scale * y) for x, y in ((0.37, 0.21), (0.63, 0.21), (0.5, 0.07))], fill=ARROW)
+    return reduced(icon)
+
+
 def reduced(icon: Image.Image) -> Image.Image:
     return icon.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
     stack = draw_stack()
-    module_icons = ((OUTLINES_ICON, draw_outlines()), (MAP_ICON, draw_map()))
+    module_icons = ((OUTLINES_ICON, draw_outlines()), (MAP_ICON, draw_map()), (TRAY_ICON, draw_tray()))
     for path, icon in (*((path, stack) for path in STACK_ICONS), *module_icons):
         path.parent.mkdir(parents=True, exist_ok=True)
         icon.save(path, optimize=True)

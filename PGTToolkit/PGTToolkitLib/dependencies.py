@@ -28,6 +28,7 @@ _NEEDED_BY_TASK = {
     "network": ("torch", "safetensors"),
     "auto": ("torch", "safetensors", "itk-morphologicalcontourinterpolation"),
     "report": ("Jinja2", "matplotlib", "pillow"),
+    "dicom-seg": ("highdicom",),
     "styles": ("torch", "safetensors", "scikit-learn", "monai", "matplotlib", "pillow"),
 }
 
@@ -47,10 +48,10 @@ def missing_requirements(task: str) -> tuple[Requirement, ...]:
 
 
 def ensure_dependencies(task: str, wheel_folder: str = "") -> None:
-    """Install what a propagation method, the report's page, or styles lack, after asking the user.
+    """Install what a propagation method, the report's page, DICOM SEG, or styles lack, after asking.
 
     Args:
-        task: one of the methods auto, network, shape and contour, or "report" or "styles".
+        task: one of the methods auto, network, shape and contour, or "report", "dicom-seg" or "styles".
         wheel_folder: where wheels lie on this computer; empty to use the package index.
 
     Raises:
@@ -140,6 +141,7 @@ def _without(task: str, missing: tuple[Requirement, ...], error: Exception | Non
     reason = f" ({error})" if error is not None else ""
     works = {
         "report": _("Everything but the report's page works without."),
+        "dicom-seg": _("All other formats can be written without."),
         "styles": _("Models of styles cannot be used without."),
     }.get(task, _("The method Shape works without."))
     return _("{names} not installed{reason}.").format(names=names, reason=reason) + " " + works

@@ -1,4 +1,4 @@
-"""Checks of the whole chain where it runs, in the worker: propagate, compare raters, learn a style."""
+"""Checks of the whole chain, in the worker: propagate, compare raters, learn a style, export."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ import slicer
 
 from pgt.agreement.job import AskedFor
 from pgt.agreement.masks import CroppedMask
+from pgt.annotation import SliceLedger, SliceRecord, SliceState
 from pgt.case_table import CaseRow, write_case_table
+from pgt.export.export_settings import ExportFormat, ExportSettings
 from pgt.geometry import Geometry
 from pgt.sample_volume import make_sample
 from pgt.styles.segment_job import NamedStyle
 from pgt.styles.training_job import AskedTraining
 from pgt.volume import LabelMap, Volume
-from pgt.volume_io import write_label_map, write_volume
+from pgt.volume_io import read_label_map, write_label_map, write_volume
+from PGTToolkitLib import export_scene
 from PGTToolkitLib.agreement_runner import AgreementRunner, scene_source
 from PGTToolkitLib.agreement_store import stored_agreement
+from PGTToolkitLib.export_runner import ExportRunner
+from PGTToolkitLib.ledger_tags import write_ledger
 from PGTToolkitLib.new_segmentation import add_segmentation
 from PGTToolkitLib.propagation import Propagator
 from PGTToolkitLib.reading_nodes import ReadingEntry, enter
@@ -83,7 +88,9 @@ def _propagate(session: AnnotationSession, worker: WorkerClient) -> None:
     _wait(propagator, lambda: None)
 
 
-def _wait(work: Propagator | AgreementRunner | StyleTraining | StylesRunner, *to_poll: Any) -> None:
+def _wait(
+    work: Propagator | AgreementRunner | StyleTraining | StylesRunner | ExportRunner, *to_poll: Any
+) -> None:
     deadline = time.monotonic() + _SECONDS
     while work.busy:
         assert time.monotonic() < deadline, "the worker takes too long"
@@ -169,3 +176,42 @@ def _made_balls(folder: Path) -> list[Volume]:
         rows.append(row)
     write_case_table(folder / "cases.csv", rows)
     return volumes
+
+
+def export_drawn_case(scene: slicer.vtkMRMLScene) -> int:
+    """Export a made case of the scene as NIfTI and as segmentation, and read both back.
+
+    Needs no package that Slicer lacks.
+
+    Returns:
+        The number of files that the checksum list names.
+
+    Raises:
+        AssertionError: the worker failed, or a label came back otherwise.
+    """
+    volume, label_map = make_sample(shape=(40, 36, 24))
+    organ = label_map.segments[0]
+    image = add_volume(scene, volume, "Self-test case")
+    masks = {organ.name: CroppedMask.of(label_map.mask(organ.value))}
+    node = add_segmentation(scene, "Self-test label", label_map.geometry, masks)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(image)
+    segment = node.GetSegmentation().GetNthSegmentID(0)
+    drawn = SliceRecord(segment, _AXIS, 12, SliceState.ANNOTATED, "self-test", "1")
+    write_ledger(node, SliceLedger([drawn]))
+    export_scene.add([node])
+    worker = WorkerClient()
+    try:
+        with tempfile.TemporaryDirectory(prefix="pgt-self-test-") as name:
+            runner = ExportRunner(worker)
+            settings = ExportSettings((ExportFormat.NIFTI, ExportFormat.SEG_NRRD))
+            runner.export(None, export_scene.scene_cases(scene), settings, Path(name) / "export")
+            _wait(runner)
+            assert runner.report is not None, "nothing came back"
+            written = [*Path(name).rglob("*.nii.gz"), *Path(name).rglob("*.seg.nrrd")]
+            assert len(written) == len(settings.formats), written
+            for file in written:
+                found = read_label_map(file)
+                assert np.array_equal(found.voxels > 0, label_map.mask(organ.value)), f"{file} differs"
+            return runner.report.files
+    finally:
+        worker.close()

@@ -88,4 +88,6 @@ KINDS: Mapping[str, JobKind] = {
     "style-fit": JobKind("search for the style", "pgt.styles.fit_job"),
     "style-correct": JobKind("proposal", "pgt.styles.correction_job"),
     "style-train": JobKind("training", "pgt.styles.training_job"),
+    "export-cases": JobKind("case list", "pgt.export.case_list_job"),
+    "export": JobKind("export", "pgt.export.job"),
 }

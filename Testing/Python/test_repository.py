@@ -71,7 +71,8 @@ def worker_requirements() -> list[Requirement]:
 
 
 def test_slicer_installs_the_same_ranges_as_a_plain_python() -> None:
-    core = {need.name: need.specifier for need in map(Requirement, pyproject_list("dependencies"))}
+    needs = [*pyproject_list("dependencies"), *pyproject_list("export")]
+    core = {need.name: need.specifier for need in map(Requirement, needs)}
     assert {need.name: need.specifier for need in worker_requirements()}.items() <= core.items()
 
 
