@@ -59,7 +59,7 @@ def test_no_patient_data_is_tracked() -> None:
 def pyproject_list(name: str) -> list[str]:
     """The strings of one list in pyproject.toml (tomllib is not in Python 3.10)."""
     text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
-    body = re.search(rf"^{re.escape(name)} = (\[.*?^\]|\[[^\n]*\])$", text, flags=re.MULTILINE | re.DOTALL)
+    body = re.search(rf"^{re.escape(name)} = (\[[^\n]*\]|\[.*?^\])$", text, flags=re.MULTILINE | re.DOTALL)
     assert body, name
     found: list[str] = ast.literal_eval(body[1])
     return found
