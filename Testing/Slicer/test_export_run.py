@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 
 import numpy as np
+import pydicom
 import pytest
 import slicer
-from conftest import DIRECTIONS
+from conftest import DIRECTIONS, add_volume_node, rotation
+from made_series import write_series
 from test_export_scene import LIVER, SHAPE, TUMOUR, drawn  # noqa: F401 - a fixture
 
 from pgt.agreement.job import AskedFor
@@ -34,6 +37,7 @@ from PGTToolkitLib.worker import Failed, Finished, Progressed, Stopped
 
 SEG_NRRD = ExportSettings((ExportFormat.SEG_NRRD,))
 BOTH = ExportSettings((ExportFormat.SEG_NRRD, ExportFormat.NIFTI), separate_segments=True)
+_TURNED_CT = tuple(map(tuple, (np.diag([-1.0, -1.0, 1.0]) @ rotation(12, -8, 20)).tolist()))
 GRID = Geometry(SHAPE, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), tuple(map(tuple, DIRECTIONS["oblique"].tolist())))
 
 
@@ -234,6 +238,48 @@ def test_what_came_after_a_closed_scene_is_not_kept(tmp_path, exporter):
     exporter.forget()
     finish(exporter)
     assert exporter.listed is None
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_volume_of_the_hospital_becomes_dicom_seg(tmp_path, scene, exporter, monkeypatch, upside_down):
+    turned = Geometry(SHAPE, (0.8, 0.8, 2.5), (-20.0, 31.0, -7.0), _TURNED_CT)
+    voxels = np.random.default_rng(0).integers(-500, 900, SHAPE).astype(np.int16)
+    (tmp_path / "database").mkdir()
+    instances = write_series(tmp_path / "database", voxels, turned)
+    files = {uid: tmp_path / "database" / f"{n:04}.dcm" for n, uid in enumerate(instances)}
+    monkeypatch.setattr(
+        slicer, "dicomDatabase", SimpleNamespace(fileForInstance=lambda uid: str(files[uid])), False
+    )
+    masks, grid = {"Liver": LIVER, "Tumour": TUMOUR}, turned
+    if upside_down:
+        # As another reader may have stacked the same slices.
+        voxels, masks = voxels[:, :, ::-1], {name: mask[:, :, ::-1] for name, mask in masks.items()}
+        flip = np.diag([1.0, 1.0, -1.0, 1.0])
+        flip[2, 3] = SHAPE[2] - 1
+        grid = Geometry.from_ijk_to_ras(turned.ijk_to_ras @ flip, SHAPE)
+    image = add_volume_node(scene, Volume(voxels, grid))
+    image.SetName("CT")
+    image.SetAttribute("DICOM.instanceUIDs", " ".join(instances))
+    node = add_segmentation(scene, "Drawn", grid, {name: CroppedMask.of(one) for name, one in masks.items()})
+    node.SetReferenceImageGeometryParameterFromVolumeNode(image)
+    export_scene.add([node])
+    cases = export_scene.scene_cases(scene)
+    assert scene_states(cases)[0].series == tmp_path / "database"
+    exporter.export(None, cases, ExportSettings((ExportFormat.DICOM_SEG,)), tmp_path / "out")
+    done(exporter)
+    (file,) = (tmp_path / "out").rglob("*.dcm")
+    written = pydicom.dcmread(file)
+    assert written.Modality == "SEG"
+    names = {one.SegmentNumber: one.SegmentLabel for one in written.SegmentSequence}
+    frames = written.pixel_array.reshape(-1, SHAPE[1], SHAPE[0])
+    seen = {name: np.zeros(SHAPE, bool) for name in names.values()}
+    for frame, place in zip(frames, written.PerFrameFunctionalGroupsSequence, strict=True):
+        number = place.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        corner = np.array([-1, -1, 1]) * place.PlanePositionSequence[0].ImagePositionPatient
+        k = round(float((np.linalg.inv(turned.ijk_to_ras) @ [*corner, 1.0])[2]))
+        seen[names[number]][:, :, k] |= frame.T > 0
+    np.testing.assert_array_equal(seen["Liver"], LIVER)
+    np.testing.assert_array_equal(seen["Tumour"], TUMOUR)
 
 
 def test_self_test(scene):
