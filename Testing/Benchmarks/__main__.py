@@ -15,6 +15,7 @@ from . import (
     cost,
     next_slice,
     real_raters,
+    scale,
     styles_cost,
     styles_from_slices,
     styles_meaning,
@@ -31,6 +32,7 @@ BENCHMARKS = (
     "agreement-speed",
     "band-coverage",
     "real-raters",
+    "scale",
     "styles-cost",
     "styles-recovery",
     "styles-meaning",
@@ -48,6 +50,7 @@ def main() -> None:
     cost.add_options(parser)
     agreement_speed.add_options(parser)
     styles_recovery.add_options(parser)
+    scale.add_options(parser)
     options = parser.parse_args()
     unknown = set(options.benchmarks) - set(BENCHMARKS)
     if unknown:
@@ -83,6 +86,10 @@ def main() -> None:
         raters = real_raters.run(options)
         real_raters.print_tables(raters)
         figures["real_raters"] = asdict(raters)
+    if "scale" in options.benchmarks:
+        scaled = scale.run(options)
+        scale.print_tables(scaled)
+        figures["scale"] = asdict(scaled)
     if "styles-cost" in options.benchmarks:
         styles = styles_cost.run(options)
         styles_cost.print_tables(styles)

@@ -97,6 +97,11 @@ def check_alone(cases: Path | None, scheduler: str | None, workers: int | None) 
     """Refuse options of lists where no list is given. Raises InputError."""
     if cases is None and (scheduler is not None or workers is not None):
         raise InputError("--scheduler and --workers go with a list of cases: give --cases CASES.csv.")
+    check_places(scheduler, workers)
+
+
+def check_places(scheduler: str | None, workers: int | None) -> None:
+    """Refuse to work here and elsewhere at once. Raises InputError."""
     if scheduler is not None and workers is not None:
         raise InputError("--workers are processes of this machine; with --scheduler the cluster has its own.")
 

@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgt.commands.case_lists import (
+    DEFAULT_RETRIES,
+    EXIT_CASES_FAILED,
+    RETRIES,
+    SCHEDULER,
+    WORKERS,
+    check_places,
+)
 from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.progress import ProgressBar
 from pgt.errors import Cancelled, InputError, OutputError
 from pgt.export.export_settings import CaseFilter, ExportFormat, ExportSettings
+from pgt.scale.case_runs import ScaleSettings
 
 if TYPE_CHECKING:
     from pgt.export.exporting import ExportReport
+    from pgt.export.exporting_by_workers import FailedCase
 
 _LIST = "list"
 _MOST_LEFT_OUT = 10
+_WORTH_WORKERS = 8
 
 
 class Only(str, Enum):
@@ -40,12 +51,15 @@ class CaseSources:
 
 def export(
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="[list] CASES.csv|FOLDER",
             help="A table (case, image, label, ...) or a folder of scenes; with list, only show the cases.",
         ),
-    ],
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--cases", metavar="CASES.csv", help="The same, as other commands take it.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where the export goes.")
     ] = None,
@@ -101,13 +115,19 @@ def export(
     ] = "",
     folds: Annotated[int, typer.Option(help="Of the MONAI data list.")] = 5,
     seed: Annotated[int, typer.Option(metavar="S", help="Start of the dealing to folds.")] = 0,
+    scheduler: Annotated[str | None, SCHEDULER] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+    retries: Annotated[int, RETRIES] = DEFAULT_RETRIES,
     force: Annotated[bool, typer.Option("--force", help="Replace another export in the folder.")] = False,
 ) -> None:
     """Export finished cases: label files, DICOM SEG, nnU-Net and MONAI data sets, with provenance.
 
     Cut off half-way, the same call goes on where it stopped. SHA256SUMS in the folder lists what was written.
+    From eight cases on several processes share them, and one that fails does not stop the others; the exit
+    status is 3 where some are missing.
     """
-    only_show, cases = _cases(words)
+    only_show, cases = _cases([*(words or ()), *([str(table)] if table else ())])
+    check_places(scheduler, workers)
     sources = CaseSources(cases, agreement, suspects, series)
     wanted = CaseFilter(only is Only.REVIEWED, agreement_above, not_suspicious)
     if only_show:
@@ -133,11 +153,18 @@ def export(
         seed=seed,
         overwrite=force,
     )
+    scale = ScaleSettings(output, workers, scheduler, retries, gpu=False)
     try:
         with ProgressBar("Reading") as bar:
-            report = run_in_child(bar, export_list, sources, settings, output)
+            report, failed = run_in_child(bar, export_list, sources, settings, output, scale)
     except KeyboardInterrupt as interrupt:
         raise Cancelled("Stopped; the same call goes on with the export.") from interrupt
+    if report is None:
+        for one in failed:
+            typer.echo(f"{one.case}: {one.reason}", err=True)
+        count = f"{len(failed)} case{'s' * (len(failed) != 1)}"
+        typer.echo(f"{count} could not be exported; the export in {output} is not whole without.", err=True)
+        raise typer.Exit(EXIT_CASES_FAILED)
     _tell(report)
 
 
@@ -152,10 +179,13 @@ def case_table(report: Report, sources: CaseSources, wanted: CaseFilter) -> tupl
     return summary_lines(cases, wanted)
 
 
-def export_list(report: Report, sources: CaseSources, settings: ExportSettings, output: Path) -> ExportReport:
+def export_list(
+    report: Report, sources: CaseSources, settings: ExportSettings, output: Path, scale: ScaleSettings
+) -> tuple[ExportReport | None, tuple[FailedCase, ...]]:
     """Read and export, in the child process."""
     from pgt.export.case_list import read_cases
     from pgt.export.exporting import export_cases
+    from pgt.export.exporting_by_workers import export_by_workers
 
     def show(done: int, total: int, message: str) -> None:
         report(Step(done, total, message))
@@ -163,7 +193,9 @@ def export_list(report: Report, sources: CaseSources, settings: ExportSettings, 
     if output.resolve() == sources.cases.resolve():
         raise OutputError(f"{output} holds the cases themselves; name another folder for the export.")
     cases = read_cases(sources.cases, sources.agreement, sources.suspects, sources.series, show)
-    return export_cases(cases, settings, output, show)
+    if scale.workers is None and scale.scheduler is None and len(cases) < _WORTH_WORKERS:
+        return export_cases(cases, settings, output, show), ()
+    return export_by_workers(cases, settings, output, scale, show)
 
 
 def _cases(words: Sequence[str]) -> tuple[bool, Path]:

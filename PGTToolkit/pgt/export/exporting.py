@@ -88,7 +88,7 @@ def export_cases(
             if case.case not in claimed.done:
                 export_one(case, plan, folder)
         finish_export(plan, chosen, folder)
-    return _report(plan, folder, claimed.done)
+    return report_of(plan, folder, claimed.done)
 
 
 def export_one(case: CaseState, plan: ExportPlan, folder: Path) -> None:
@@ -153,7 +153,8 @@ def _labels_json(plan: ExportPlan) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _report(plan: ExportPlan, folder: Path, resumed: tuple[str, ...]) -> ExportReport:
+def report_of(plan: ExportPlan, folder: Path, resumed: tuple[str, ...]) -> ExportReport:
+    """What a finished export came to; ``resumed`` are the cases that were in their places before."""
     names = read_checksums(folder)
     return ExportReport(
         folder=folder,

@@ -50,7 +50,7 @@ class CaseRecord:
         case: the case's name.
         inputs: by what they are.
         settings: as in `CaseTask`.
-        outputs: sizes in bytes by name.
+        outputs: sizes in bytes by name below the case's folder.
         results: what the work returned.
         seconds: that the work took.
         attempts: how often it was begun, the last one included.
@@ -101,7 +101,7 @@ def standing_of(task: CaseTask, folder: Path) -> Standing:
         record = read_record(folder)
     except InputError:
         return Standing("foreign", f"{folder} was not made by a run of cases; move it away.")
-    strange = sorted({path.name for path in folder.iterdir()} - {RECORD, *record.outputs})
+    strange = sorted(set(files_in(folder)) - set(record.outputs))
     if strange:
         return Standing("foreign", f"{folder} also holds {strange[0]}, which is no result; move it away.")
     difference = _difference(task, record, folder)
@@ -133,7 +133,7 @@ def write_record(
         case=task.case,
         inputs=inputs,
         settings=_as_json(task.settings),
-        outputs={name: (folder / name).stat().st_size for name in task.outputs},
+        outputs={name: (folder / name).stat().st_size for name in files_in(folder)},
         results=_as_json(results),
         seconds=round(seconds, 3),
         attempts=attempts,
@@ -170,8 +170,9 @@ def _difference(task: CaseTask, record: CaseRecord, folder: Path) -> str:
             return f"its {name} is missing"
         if path.stat().st_size != size:
             return f"its {name} was changed after it was made"
-    if set(task.outputs) - set(record.outputs):
-        return f"{_listed(sorted(set(task.outputs) - set(record.outputs)))} was not asked for then"
+    more = sorted(set(task.outputs or ()) - set(record.outputs))
+    if more:
+        return f"{_listed(more)} was not asked for then"
     settings = _as_json(task.settings)
     changed = [
         name
@@ -184,6 +185,12 @@ def _difference(task: CaseTask, record: CaseRecord, folder: Path) -> str:
         return f"made from other inputs ({_listed(sorted(record.inputs))})"
     changed = [what for what, path in task.inputs.items() if not _same(record.inputs[what], path)]
     return f"made from another {_listed(changed)}" if changed else ""
+
+
+def files_in(folder: Path) -> tuple[str, ...]:
+    """The files of a case, record left out, by their names below its folder."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return tuple(sorted(name for name in names if name != RECORD))
 
 
 def untouched(mark: InputMark, path: Path) -> bool:

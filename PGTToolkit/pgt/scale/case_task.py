@@ -30,7 +30,7 @@ class CaseTask:
         arguments: a frozen dataclass that can be pickled.
         inputs: files or folders that the result is made from, by what they are to a user (``image``).
         settings: whatever else the result depends on, as JSON has it.
-        outputs: names of the files that the function leaves in the folder.
+        outputs: names of the files that the function leaves in the folder; None where it decides by itself.
     """
 
     case: str
@@ -38,7 +38,7 @@ class CaseTask:
     arguments: Any
     inputs: Mapping[str, Path]
     settings: Mapping[str, Any]
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pgt.scale.case_record import (
     CaseRecord,
     InputMark,
     Standing,
+    files_in,
     mark_of,
     standing_of,
     untouched,
@@ -161,9 +162,9 @@ def _check_unchanged(order: CaseOrder, marks: Mapping[str, InputMark]) -> None:
 
 
 def _check_outputs(order: CaseOrder, workspace: Path) -> None:
-    there = {path.name for path in workspace.iterdir()}
-    if there != set(order.task.outputs):
-        raise RuntimeError(f"left {sorted(there)} for {sorted(order.task.outputs)}")
+    wanted = order.task.outputs
+    if wanted is not None and set(files_in(workspace)) != set(wanted):
+        raise RuntimeError(f"left {files_in(workspace)} for {wanted}")
 
 
 def _published(order: CaseOrder, workspace: Path, record: CaseRecord) -> CaseRecord:
