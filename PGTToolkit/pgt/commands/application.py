@@ -17,6 +17,7 @@ from pgt.commands import (
     propagate,
     pseudo_label,
     reference,
+    study,
     styles,
 )
 
@@ -37,6 +38,7 @@ app.command("consensus")(consensus.consensus)
 app.add_typer(styles.app, name="styles")
 app.add_typer(reference.app, name="reference")
 app.command("pseudo-label")(pseudo_label.pseudo_label)
+app.add_typer(study.app, name="study")
 app.command("export")(export.export)
 app.add_typer(models.app, name="models")
 app.command("demo")(demo.demo)
