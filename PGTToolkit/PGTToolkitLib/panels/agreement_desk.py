@@ -7,6 +7,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from pgt.agreement.metric_choice import Answers
 from pgt.agreement.reading_source import ReadingSource
 from pgt.errors import InputError
 from PGTToolkitLib.agreement_runner import AgreementRunner, scene_source
@@ -48,6 +49,35 @@ class AgreementDesk:
     def rename(self, name: str, label: str) -> None:
         """Correct what structures of a name are compared as."""
         self.parameters.renamed = json.dumps({**self.renamed, name: label}, ensure_ascii=False)
+
+    @property
+    def said(self) -> dict[str, dict[str, bool]]:
+        """What the user answered, by label and question; under the empty name, of all structures."""
+        if self.parameters is None or not self.parameters.answers:
+            return {}
+        try:
+            return {str(label): dict(own) for label, own in json.loads(self.parameters.answers).items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise InputError(_("The answers about structures cannot be read.")) from error
+
+    def say(self, label: str, question: str, answer: bool | None) -> None:
+        """Answer a question about a structure, of an empty name about all; None takes the answer back."""
+        said = self.said
+        own = {key: value for key, value in said.get(label, {}).items() if key != question}
+        if answer is not None:
+            own[question] = answer
+        said = {**said, label: own}
+        kept = {name: answers for name, answers in said.items() if answers}
+        self.parameters.answers = json.dumps(kept, ensure_ascii=False) if kept else ""
+
+    def answers(self) -> dict[str, Answers]:
+        """The same for the core: a structure's own answers go before those about all."""
+        said = self.said
+        everywhere = said.get("", {})
+        try:
+            return {label: Answers(**{**everywhere, **own}) for label, own in said.items()}
+        except TypeError as error:
+            raise InputError(_("The answers about structures are of another version.")) from error
 
     def source(self, case: str = "", with_voxels: bool = True) -> ReadingSource:
         """What is to be compared."""

@@ -15,6 +15,7 @@ from PGTToolkitLib.panels.agreement_parameters import AgreementParameters
 from PGTToolkitLib.panels.compare_section import CompareSection
 from PGTToolkitLib.panels.consensus_section import ConsensusSection
 from PGTToolkitLib.panels.labels_section import LabelsSection
+from PGTToolkitLib.panels.questions_section import QuestionsSection
 from PGTToolkitLib.panels.readings_section import ReadingsSection
 from PGTToolkitLib.panels.results_section import ResultsSection
 from PGTToolkitLib.panels.shown_case_section import ShownCaseSection
@@ -40,6 +41,7 @@ class AgreementPanel(VTKObservationMixin):
         self.comparison = CompareSection(ui, self.desk, self.status, self.refresh)
         self.readings = ReadingsSection(ui, self.desk, self.status, self.refresh, self._read_names)
         self.labels = LabelsSection(ui, self.desk, self.status, self.refresh)
+        self.questions = QuestionsSection(ui, self.desk, self.status, self.labels.compared)
         self.shown = ShownCaseSection(ui, self.desk, self.status, self.comparison.begin)
         self.results = ResultsSection(ui, self.desk, self.status, self._show)
         self.consensus = ConsensusSection(ui, self.desk, self.status, self.comparison.begin)
@@ -95,6 +97,7 @@ class AgreementPanel(VTKObservationMixin):
             self.consensus.refresh()
         with self.status.problems():
             self.labels.refresh()
+            self.questions.refresh()
 
     def _show(self, pair: PairScores) -> None:
         self.shown.show(pair)

@@ -35,6 +35,8 @@ class AgreementParameters:
     caseList: file of the case list to compare; empty for the readings of the scene.
     renamed: the corrections to the labels, as JSON object.
     tolerance: mm within which two surfaces count as the same.
+    anonymous: whether a rater's name means another person from case to case.
+    answers: what the user says of structures, as JSON object: by label, then by question, true or false.
     metrics: keys of the metrics to compute, with blanks between; empty for the usual ones, "none" for none.
     label: the structure whose results are shown.
     metric: key of the metric that is shown.
@@ -47,6 +49,8 @@ class AgreementParameters:
     caseList: str = ""
     renamed: str = ""
     tolerance: Annotated[float, WithinRange(0.0, 50.0)] = 2.0
+    anonymous: bool = False
+    answers: str = ""
     metrics: str = ""
     label: str = ""
     metric: str = ""

@@ -62,6 +62,8 @@ class CompareSection:
                 tolerance_mm=self._desk.parameters.tolerance,
                 metrics=keys,
                 ratings=ratings_of(slicer.mrmlScene),
+                anonymous=self._desk.parameters.anonymous,
+                answers=self._desk.answers(),
                 page=self._page_can_be_made(),
             )
             self._desk.view.clear()

@@ -44,6 +44,10 @@ class LabelsSection:
             self._desk.parameters.renamed = ""
             self._refresh_all()
 
+    def compared(self) -> tuple[str, ...]:
+        """What structures are compared as, as last shown."""
+        return tuple(dict.fromkeys(found.label for found in self._found if found.label))
+
     def refresh(self) -> None:
         """Show what is compared as what."""
         self._found = self._look()
@@ -58,7 +62,7 @@ class LabelsSection:
             table.setItem(row, _LABEL, qt.QTableWidgetItem(found.label))
         self._filling = False
         self._ui.resetLabelsButton.enabled = bool(self._desk.renamed)
-        compared = len({found.label for found in self._found if found.label})
+        compared = len(self.compared())
         self._ui.labelsSection.text = (
             _("2. Labels: {count} compared").format(count=compared) if self._found else _("2. Labels")
         )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgt.agreement.expert_ratings import ExpertRating
+from pgt.agreement.metric_choice import Answers
 from pgt.agreement.metrics import DEFAULT_METRICS
 from pgt.agreement.reading_source import ReadingSource, load_source, save_source
 from pgt.agreement.results import Agreement
@@ -57,6 +58,8 @@ class AskedFor:
         ratings: what experts think of the segmentations.
         remarks: what the reader of the report has to know and no file says, such as that a rater saw the
             first session when drawing the second.
+        anonymous: a rater's name means another person from case to case.
+        answers: what a person says of a structure, by label; under the empty name, of all others.
         page: whether to write ``report.html``, which needs Jinja2 and matplotlib.
     """
 
@@ -64,6 +67,8 @@ class AskedFor:
     metrics: tuple[str, ...] = DEFAULT_METRICS
     ratings: tuple[ExpertRating, ...] = ()
     remarks: tuple[str, ...] = ()
+    anonymous: bool = False
+    answers: Mapping[str, Answers] = field(default_factory=dict)
     page: bool = True
 
 
@@ -124,6 +129,8 @@ def run(folder: Path, report: Report, cancelled: IsCancelled, state: JobState) -
         reference=opened.reference,
         candidates=opened.candidates,
         ratings=asked.ratings,
+        anonymous=asked.anonymous,
+        answers=asked.answers,
     )
     found = study(readings, options, steps.tell, cancelled)
     found = replace(found, messages=(*found.messages, *asked.remarks))
