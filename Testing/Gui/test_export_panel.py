@@ -253,6 +253,7 @@ def test_the_whole_path(radiologist, table, drawn, tmp_path):
     radiologist.click("exportButton")
     radiologist.wait()
     assert "holds a finished export" in radiologist.status
+    assert "tick Replace to replace it" in radiologist.status
     assert radiologist.ui.resultLabel.text == ""
     radiologist.tick("replaceBox")
     radiologist.click("exportButton")

@@ -43,6 +43,7 @@ class ExportPanel(VTKObservationMixin):
             ui.progressBar, ui.progressLabel, ui.cancelButton, self.status, runner.poll, lambda: runner.busy
         )
         self.progress.finished = self._came_of
+        self.progress.worded = _worded
         self.progress.ended = self.refresh
         self.progress.cancelled = _("Stopped. Cases that were written stay; Export goes on with the others.")
         ui.cancelButton.clicked.connect(lambda *_args: self.cancel())
@@ -144,3 +145,8 @@ class ExportPanel(VTKObservationMixin):
     def _look(self) -> None:
         self._look_timer.stop()
         self.refresh()
+
+
+def _worded(message: str) -> str:
+    """A sentence of the core, whose option --force is a box here."""
+    return message.replace("give --force to", _("tick Replace to"))

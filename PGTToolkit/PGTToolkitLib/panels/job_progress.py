@@ -44,6 +44,8 @@ class JobProgress:
         """Called when the work went on."""
         self.ended: Callable[[], None] = lambda: None
         """Called when the work is over, however."""
+        self.worded: Callable[[str], str] = lambda message: message
+        """Asked for what to tell of a failure, where the core names an option that is a widget here."""
         self.cancelled = _("Cancelled. Nothing was changed.")
         """What to tell when the work was cancelled."""
         self._timer = qt.QTimer()
@@ -102,7 +104,7 @@ class JobProgress:
         elif isinstance(event, Stopped):
             self._status.say(self.cancelled)
         elif isinstance(event, Failed):
-            self._status.warn(event.message)
+            self._status.warn(self.worded(event.message))
             logging.error("PGT Toolkit worker: %s\n%s", event.message, event.details)
 
 
