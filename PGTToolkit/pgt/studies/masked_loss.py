@@ -7,7 +7,7 @@ study of slice selection ("ignore the gradients of unannotated slices or voxels"
 from __future__ import annotations
 
 import torch
-from monai.losses import MaskedDiceLoss
+from monai.losses.dice import MaskedDiceLoss
 from torch import Tensor
 from torch.nn import functional
 

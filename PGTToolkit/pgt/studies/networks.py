@@ -84,7 +84,8 @@ def parameter_count(network: torch.nn.Module) -> int:
 
 
 def _built(shape: NetworkShape, classes: int, inputs: int) -> torch.nn.Module:
-    from monai.networks.nets import DynUNet, UNet
+    from monai.networks.nets.dynunet import DynUNet
+    from monai.networks.nets.unet import UNet
 
     levels = len(shape.channels)
     strides: Sequence[int] = [1] + [2] * (levels - 1)

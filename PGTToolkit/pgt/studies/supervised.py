@@ -250,13 +250,14 @@ def _through(
     if padded.shape[2:] == settings.patch:
         logits = network(padded)
     else:
-        from monai.inferers import sliding_window_inference
+        from monai.inferers.utils import sliding_window_inference
 
         logits = sliding_window_inference(
             padded, settings.patch, settings.batch, network, overlap=0.5, mode="gaussian"
         )
-    inside = [slice(margin // 2, margin // 2 + size) for margin, size in zip(margins, sizes, strict=True)]
-    probabilities: torch.Tensor = logits.softmax(dim=1)[(slice(None), slice(None), *inside)].cpu()
+    probabilities: torch.Tensor = logits.softmax(dim=1).cpu()
+    for axis, (margin, size) in enumerate(zip(margins, sizes, strict=True)):
+        probabilities = probabilities.narrow(axis + 2, margin // 2, size)
     return probabilities
 
 

@@ -58,10 +58,10 @@ class SliceSampler:
         self._slices = [
             (np.take(image, index, axis), np.take(label, index, axis), np.take(known, index, axis))
             for image, label, known in cases
-            for index in range(image.shape[axis])
-            if np.take(known, index, axis).any()
+            for index in _annotated(known, axis)
         ]
-        self._lowest = [float(image.min()) for image, _, _ in self._slices]
+        # Of the case and not of the slice, as where it is predicted.
+        self._lowest = [float(image.min()) for image, _, known in cases for _ in _annotated(known, axis)]
 
     def batch(self, step: int) -> Batch:
         """The samples of a step."""
@@ -115,6 +115,11 @@ class VolumeSampler:
         return _stacked(samples)
 
 
+def _annotated(known: NDArray[np.bool_], axis: int) -> NDArray[np.intp]:
+    """Slices that have an annotated voxel."""
+    return np.flatnonzero(known.any(axis=tuple(other for other in range(3) if other != axis)))
+
+
 def _any_start(size: int, wanted: int, random: np.random.Generator) -> int:
     """Where a patch begins: anywhere in a larger case, and with a smaller one anywhere in it."""
     low, high = sorted((size - wanted, 0))
@@ -146,7 +151,7 @@ def _varied(
     arrays: Sequence[NDArray[Any]], look: SampleLook, random: np.random.Generator
 ) -> tuple[NDArray[Any], ...]:
     """A patch mirrored, brighter or darker."""
-    mirrored = [axis for axis in look.flips if random.random() < 0.5]
+    mirrored = tuple(axis for axis in look.flips if random.random() < 0.5)
     image, label, known = (np.flip(array, mirrored) if mirrored else array for array in arrays)
     contrast = 1 + look.intensity * random.uniform(-1, 1)
     brightness = look.intensity * random.uniform(-1, 1)
