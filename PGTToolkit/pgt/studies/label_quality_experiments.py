@@ -24,7 +24,7 @@ from pgt.studies.label_quality_cells import (
     VersionCell,
 )
 from pgt.studies.label_quality_configuration import FineTuning, LabelQualityConfiguration
-from pgt.studies.label_quality_task import SegmentationTask, class_map
+from pgt.studies.label_quality_task import SegmentationTask, class_map, read_on_grid
 from pgt.studies.label_versions import (
     BASE,
     NONE,
@@ -46,7 +46,6 @@ from pgt.studies.study_cases import read_pair
 from pgt.studies.study_store import StudyStore
 from pgt.studies.supervised import TrainingCase, TrainingCurve, TrainingSettings, patch_for, train_network
 from pgt.volume import LabelMap
-from pgt.volume_io import read_label_map
 
 HEAD = "output_block"
 """In the names of the parameters that belong to the structures, not to what was learnt of images."""
@@ -164,7 +163,8 @@ class Experiments:
     def _from_column(self, version: ColumnVersion, number: int) -> LabelMap:
         row = self.task.rows[number]
         path = column_file(row, version, self.configuration.cases)
-        return read_on_grid(path, self.task.cases[number].truth, row.case, self.task)
+        labels = read_on_grid(path, self.task.cases[number].truth.geometry, row.case)
+        return class_map(labels, self.task.scheme)
 
     def _judged(self, cell: VersionCell) -> Result:
         self._make(cell.version)
@@ -288,17 +288,6 @@ class Experiments:
 
     def _folds(self, version: PredictedVersion) -> NDArray[np.int64]:
         return folds_of(len(self.task.cases), version.folds, self.configuration.split_seed)
-
-
-def read_on_grid(path: Any, truth: LabelMap, case: str, task: SegmentationTask) -> LabelMap:
-    """Classes of a label map that has to lie on a case's grid. Raises InputError."""
-    from pgt.errors import InputError
-
-    labels = read_label_map(path)
-    difference = labels.geometry.difference(truth.geometry)
-    if difference is not None:
-        raise InputError(f"{path} (case {case}) does not lie on the case's image: {difference}.")
-    return class_map(labels, task.scheme)
 
 
 def _plain(scores: Sequence[NDArray[np.float64]]) -> list[list[list[float]]]:

@@ -23,12 +23,11 @@ from pgt.studies.label_quality_cells import cells_of
 from pgt.studies.label_quality_configuration import LabelQualityConfiguration, Structure
 from pgt.studies.label_quality_experiments import Experiments
 from pgt.studies.label_quality_results import LabelQualityResults, gathered
-from pgt.studies.label_quality_task import SegmentationTask, read_task
+from pgt.studies.label_quality_task import SegmentationTask, read_on_grid, read_task
 from pgt.studies.label_versions import ColumnVersion, PredictedVersion, column_file, folds_of, split_cases
 from pgt.studies.structure_scheme import StructureScheme
 from pgt.studies.study_cases import study_rows
 from pgt.studies.study_store import StudyStore
-from pgt.volume_io import read_label_map
 
 Progress = Callable[[int, int, str], None]
 
@@ -150,7 +149,7 @@ def _study_task(order: StudyOrder) -> tuple[SegmentationTask, tuple[str, ...]]:
     """The study's task with the structures that all versions can hold, and the names of the others."""
     configuration = order.configuration
     task = read_task(order.rows, _scheme(configuration.structures), configuration.spacing_mm)
-    held = {version.name: _held(order, version, task.scheme) for version in configuration.columns}
+    held = {version.name: _held(order, version, task) for version in configuration.columns}
     common = common_structures(task.scheme.names, held)
     if common != task.scheme.names:
         left_out = tuple(name for name in task.scheme.names if name not in common)
@@ -158,8 +157,14 @@ def _study_task(order: StudyOrder) -> tuple[SegmentationTask, tuple[str, ...]]:
     return task, ()
 
 
-def _held(order: StudyOrder, version: ColumnVersion, scheme: StructureScheme) -> tuple[str, ...]:
-    """The structures that labels from the case list can hold."""
+def _held(order: StudyOrder, version: ColumnVersion, task: SegmentationTask) -> tuple[str, ...]:
+    """The structures that labels from the case list can hold; every file is looked at before any training."""
+    scheme, occurring = task.scheme, set()
+    for row, case in zip(order.rows, task.cases, strict=True):
+        path = column_file(row, version, order.configuration.cases)
+        labels = read_on_grid(path, case.truth.geometry, row.case)
+        task.names.check(path, labels)
+        occurring |= set(scheme.classes_of(labels.voxels).ravel().tolist())
     if version.structures is not None:
         unknown = [name for name in version.structures if name not in scheme.names]
         if unknown:
@@ -168,10 +173,6 @@ def _held(order: StudyOrder, version: ColumnVersion, scheme: StructureScheme) ->
                 f"has {', '.join(scheme.names)}."
             )
         return version.structures
-    occurring: set[int] = set()
-    for row in order.rows:
-        labels = read_label_map(column_file(row, version, order.configuration.cases))
-        occurring |= set(scheme.classes_of(labels.voxels).ravel().tolist())
     return tuple(
         name for name, number in zip(scheme.names, scheme.classes, strict=True) if number in occurring
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +19,31 @@ from pgt.studies.structure_scheme import StructureScheme, scheme_of
 from pgt.studies.study_cases import ORIENTATION, CaseReader, StudyCase, read_pair, working_grid
 from pgt.studies.supervised import TrainingCase, TrainingSettings, predict_probabilities
 from pgt.volume import LabelMap
+from pgt.volume_io import read_label_map
+
+_NUMBERED = re.compile(r"Segment_\d+")
+"""What segments are called that nobody named."""
+
+
+@dataclass(frozen=True)
+class LabelNames:
+    """What files call their label values, by value, with the file that said so first."""
+
+    said: Mapping[int, tuple[str, Path | None]]
+
+    def check(self, path: Path | None, labels: LabelMap) -> LabelNames:
+        """With the names of a further file. Raises InputError where it calls a value otherwise."""
+        said = dict(self.said)
+        for segment in labels.segments:
+            if _NUMBERED.fullmatch(segment.name):
+                continue
+            name, first = said.setdefault(segment.value, (segment.name, path))
+            if name != segment.name:
+                raise InputError(
+                    f"{first} calls label {segment.value} {name!r}, {path} calls it {segment.name!r}; the "
+                    "same structure needs the same value in every label map."
+                )
+        return LabelNames(said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +55,14 @@ class SegmentationTask:
         scheme: the structures; classes count from 1 in its order.
         reader: between a case's own grid and that of the networks.
         cases: images on the networks' grid; ``truth`` holds classes of the base labels on the case's own.
+        names: what the files call their label values.
     """
 
     rows: tuple[CaseRow, ...]
     scheme: StructureScheme
     reader: CaseReader
     cases: tuple[StudyCase, ...]
+    names: LabelNames
 
     def with_structures(self, scheme: StructureScheme) -> SegmentationTask:
         """The same cases with other structures, made of the label values of these."""
@@ -42,7 +71,7 @@ class SegmentationTask:
         for case in self.cases:
             truth = class_map(self.values_of(case.truth), scheme)
             changed.append(replace(case, truth=truth, label=on_working_grid(truth, reader)))
-        return SegmentationTask(self.rows, scheme, reader, tuple(changed))
+        return replace(self, scheme=scheme, reader=reader, cases=tuple(changed))
 
     def values_of(self, classes: LabelMap) -> LabelMap:
         """Classes as the label values of the files."""
@@ -82,10 +111,13 @@ def read_task(
         spacing: of the networks' voxels towards right, anterior and superior in mm; None for the median.
 
     Raises:
-        InputError: a file cannot be read, image and labels of a case are on different grids, or no case has
-            one of the structures.
+        InputError: a file cannot be read, image and labels of a case are on different grids, two files call
+            a label value by different names, or no case has one of the structures.
     """
     pairs = [read_pair(row) for row in rows]
+    names = LabelNames({})
+    for row, (_, labels) in zip(rows, pairs, strict=True):
+        names = names.check(row.label, labels)
     scheme = scheme or scheme_of([truth for _, truth in pairs])
     reader = CaseReader(spacing or median_spacing([v.geometry for v, _ in pairs]), scheme.classes)
     cases = []
@@ -97,7 +129,7 @@ def read_task(
     for name, value in zip(scheme.names, scheme.classes, strict=True):
         if not any((case.truth.voxels == value).any() for case in cases):
             raise InputError(f"No case has the structure {name} (label {_listed(scheme.structures[name])}).")
-    return SegmentationTask(tuple(rows), scheme, reader, tuple(cases))
+    return SegmentationTask(tuple(rows), scheme, reader, tuple(cases), names)
 
 
 def class_map(labels: LabelMap, scheme: StructureScheme) -> LabelMap:
@@ -110,6 +142,15 @@ def on_working_grid(classes: LabelMap, reader: CaseReader) -> NDArray[np.int16]:
     shares = reader.preparation.labels(classes).numpy()
     label: NDArray[np.int16] = shares.argmax(axis=0).astype(np.int16)
     return label
+
+
+def read_on_grid(path: Path, geometry: Geometry, case: str) -> LabelMap:
+    """A label map that has to lie on a case's grid. Raises InputError."""
+    labels = read_label_map(path)
+    difference = labels.geometry.difference(geometry)
+    if difference is not None:
+        raise InputError(f"{path} (case {case}) does not lie on the case's image: {difference}.")
+    return labels
 
 
 def median_spacing(grids: Sequence[Geometry]) -> Vector:

@@ -43,6 +43,7 @@ class StudyStore:
 
     def keep_network(self, name: str, network: torch.nn.Module) -> None:
         """Write the weights of a network, whole or not at all. Raises OutputError."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         path = self._network(name)
@@ -50,7 +51,10 @@ class StudyStore:
         # Modules that DynUNet reaches in two ways would be stored as one, which safetensors refuses.
         state = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
         with whole_file(path, overwrite=True) as beside:
-            save_file(state, beside, metadata={_STUDY: self.fingerprint})
+            try:
+                save_file(state, beside, metadata={_STUDY: self.fingerprint})
+            except SafetensorError as error:
+                raise OutputError(f"{path} cannot be written: the disk is full.") from error
 
     def restore_network(self, name: str, network: torch.nn.Module) -> bool:
         """Put kept weights into a network of the same make; False where there are none of this study."""
@@ -104,7 +108,10 @@ class StudyStore:
             write_label_map(label_map, beside / _numbered(number), overwrite=True)
         content = {_STUDY: self.fingerprint, "version": described}
         write_text(beside / _DONE, json.dumps(content, indent=1) + "\n")
-        beside.replace(folder)
+        try:
+            beside.replace(folder)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
 
     def labels(self, version: str, number: int) -> LabelMap:
         """The label map of a case, counted from 0. Raises InputError."""
