@@ -216,7 +216,7 @@ def _read(one: _Listed, scratch: Path) -> CaseState:
         for layer in stored.layers
         for segment in layer.segments
     ]
-    if not segments:
+    if not segments and stored.named:
         raise InputError(f"{state.label} shows no segment: there is nothing to export of case {state.case}.")
     records = stored_records(stored)
     if records and (one.ledger or one.propagation):

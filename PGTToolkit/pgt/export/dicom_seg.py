@@ -35,9 +35,10 @@ Mask = NDArray[np.bool_]
 _UNKNOWN_ALGORITHM = "not recorded"
 _SERIES_NUMBER = 100
 
-_STUDY_MAY_STAY = {"StudyInstanceUID"}
 _STUDY_EMPTIED = ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID")
 _PATIENT_EMPTIED = ("PatientBirthDate", "PatientSex")
+_MAY_BE_EMPTY = ("PatientName", "PatientID", *_PATIENT_EMPTIED, *_STUDY_EMPTIED)
+_TIES = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
 _PATIENT_GROUPS = (0x0010, 0x0012, 0x0032, 0x0038)
 _STUDY_KEYWORDS = (
     "StudyDescription", "ProcedureCodeSequence", "ConsultingPhysicianName", "PhysiciansOfRecord",
@@ -101,11 +102,26 @@ def read_source(folder: Path) -> SourceSeries:
         warnings.simplefilter("ignore")  # pydicom quotes the values it doubts
         files = list(dict.fromkeys(path for path, _ in places))
         headers = tuple(pydicom.dcmread(file, stop_before_pixels=True) for file in files)
+        _check_headers(folder, headers)
+        for header in headers:
+            for keyword in _MAY_BE_EMPTY:
+                if keyword not in header:  # as whoever took the patient's identity out may have left it
+                    setattr(header, keyword, "")
     if len(headers) == len(places):
         return SourceSeries(geometry, headers, None)
     if len(headers) > 1:
         raise InputError(f"{folder} holds several multi-frame files; a DICOM SEG can refer to one.")
     return SourceSeries(geometry, headers, tuple(number for _, number in places))
+
+
+def _check_headers(folder: Path, headers: Sequence[Dataset]) -> None:
+    """Everything that ties a segmentation to its series is there, and the same in every file."""
+    for keyword in _TIES:
+        values = {str(header.get(keyword, "")) for header in headers}
+        if "" in values:
+            raise InputError(f"{folder} holds a DICOM image without {keyword}, which a DICOM SEG needs.")
+        if len(values) > 1:
+            raise InputError(f"{folder} holds DICOM images with different {keyword}; is it one series?")
 
 
 def write_dicom_seg(
@@ -180,11 +196,13 @@ def _dataset(segments: Sequence[DicomSegment], source: SourceSeries, case: str, 
             content_creator_name=_person_name(rater),
             transfer_syntax_uid=ExplicitVRLittleEndian,
             omit_empty_frames=any(segment.mask.any() for segment in segments),
+            series_description="Segmentation exported by PGT Toolkit",
         )
-    except AttributeError as error:
-        missing = getattr(error, "name", None) or "an attribute"
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Without what was said: it may quote the header, and with it the patient.
         raise InputError(
-            f"The DICOM series of case {case} lacks {missing}, which a DICOM SEG needs."
+            f"A DICOM SEG cannot refer to the DICOM series of case {case}: its headers are incomplete or "
+            "contradict each other."
         ) from error
 
 

@@ -45,15 +45,21 @@ def read_dicom_seg(path: Path, geometry: Geometry, count: int) -> list[NDArray[n
     masks = [np.zeros(geometry.shape, dtype=bool) for _ in range(count)]
     frames = _unpacked(dataset)
     for frame, group in zip(frames, dataset.PerFrameFunctionalGroupsSequence, strict=True):
-        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        corner = np.array(group.PlanePositionSequence[0].ImagePositionPatient, dtype=float) * _LPS_TO_RAS
+        number = int(_item(group, dataset, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+        position = _item(group, dataset, "PlanePositionSequence").ImagePositionPatient
+        corner = np.array(position, dtype=float) * _LPS_TO_RAS
         place = (geometry.ras_to_ijk @ np.append(corner, 1.0))[:3]
         k = round(float(place[2]))
         if np.abs(place - (0, 0, k)).max() > _FARTHEST or not 0 <= k < slices:
             raise ValueError("a frame lies beside the slices")
         masks[number - 1][:, :, k] |= frame.T
-    _check_orientation(dataset, geometry)
+        _check_plane(group, dataset, geometry)
     return masks
+
+
+def _item(group: Any, dataset: Any, sequence: str) -> Any:
+    """A macro of a frame's own group, or of the group that all frames share."""
+    return (group.get(sequence) or dataset.SharedFunctionalGroupsSequence[0][sequence].value)[0]
 
 
 def _unpacked(dataset: Any) -> NDArray[np.bool_]:
@@ -65,10 +71,10 @@ def _unpacked(dataset: Any) -> NDArray[np.bool_]:
     return bits[: count * rows * columns].reshape(count, rows, columns).astype(bool)
 
 
-def _check_orientation(dataset: Any, geometry: Geometry) -> None:
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    stored = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
-    spacing = np.array(shared.PixelMeasuresSequence[0].PixelSpacing, dtype=float)
+def _check_plane(group: Any, dataset: Any, geometry: Geometry) -> None:
+    orientation = _item(group, dataset, "PlaneOrientationSequence").ImageOrientationPatient
+    stored = np.array(orientation, dtype=float).reshape(2, 3)
+    spacing = np.array(_item(group, dataset, "PixelMeasuresSequence").PixelSpacing, dtype=float)
     directions = np.array(geometry.direction).T[:2]
     if not np.allclose(stored * _LPS_TO_RAS, directions, atol=1e-4):
         raise ValueError("frames are turned")

@@ -207,7 +207,8 @@ def _stored_file(
         return None
     if scene.suffix.lower() == ".mrb":
         member = posixpath.normpath(posixpath.join(root, name.replace("\\", "/")))
-        if member.startswith(("/", "../")) or member == ".." or ":" in member:
+        within = member.startswith(f"{root}/" if root else "")
+        if not within or member.startswith(("/", "..")) or ":" in member:
             raise InputError(f"{scene} names a file outside of itself.")
         return CaseFile(scene, member)
     # A scene that was saved without its data names them where they lie, with their whole path.
