@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +232,35 @@ def test_the_map_answers_the_mouse(radiologist, model):
     assert picture.plane.view == before
 
 
+def test_the_map_is_colored_by_a_column_of_the_cases(radiologist, model):
+    rows = read_case_table(model / "cases.csv")
+    known = [
+        replace(row, others={"rater": "Ada" if n < 14 else "Ben" if n < 21 else "", "age": str(30 + n)})
+        for n, row in enumerate(rows)
+    ]
+    write_case_table(model / "cases.csv", known, overwrite=True)
+    radiologist.open(model)
+    box = radiologist.ui.colorByBox
+    assert [box.itemText(n) for n in range(box.count)] == ["Style", "rater", "age"]
+    by_style = dict(radiologist.panel.map.picture.colors)
+    box.currentIndex = 1
+    radiologist.application.events()
+    colors = radiologist.panel.map.picture.colors
+    assert len({colors[f"case{n}"] for n in range(14)}) == 1
+    assert len({colors["case0"], colors["case14"], colors["case21"]}) == 3
+    hint = radiologist.ui.mapHint.text
+    assert all(word in hint for word in ("Ada (14)", "Ben (7)", "not given (1)"))
+    box.currentIndex = 2
+    radiologist.application.events()
+    assert len({radiologist.panel.map.picture.colors[row.case] for row in rows}) == len(rows)
+    assert "30" in radiologist.ui.mapHint.text
+    assert "51" in radiologist.ui.mapHint.text
+    box.currentIndex = 0
+    radiologist.application.events()
+    assert radiologist.panel.map.picture.colors == by_style
+    assert radiologist.ui.mapHint.text == "3 styles found."
+
+
 def test_my_slices_have_a_style(radiologist, model, scan, trained):
     from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
     from PGTToolkitLib.session import AnnotationSession, Identity
@@ -293,6 +323,9 @@ def test_training_grows_the_map_and_stops(radiologist, trained, tmp_path):
     qt.QFileDialog.answer = str(tmp_path / "cases.csv")
     radiologist.click("openCaseTableButton")
     assert radiologist.ui.trainingFolderEdit.text == str(tmp_path / "cases-styles")
+    assert radiologist.ui.epochsSpin.text == "Automatic"
+    radiologist.ui.epochsSpin.value = 777
+    radiologist.application.events()
     radiologist.click("trainButton")
     deadline = time.monotonic() + 240
     while len(radiologist.panel.map.picture.plane.places) < 4:
@@ -300,6 +333,7 @@ def test_training_grows_the_map_and_stops(radiologist, trained, tmp_path):
         radiologist.application.events()
         time.sleep(0.02)
     assert radiologist.ui.trainingLabel.text.startswith("Loss ")
+    assert radiologist.panel.desk.training.look().of == 777
     assert not radiologist.ui.trainButton.enabled
     started = time.monotonic()
     radiologist.click("stopTrainingButton")

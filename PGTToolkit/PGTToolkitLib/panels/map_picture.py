@@ -64,6 +64,11 @@ class MapPicture(qt.QObject):
         """The case under the pointer; empty without one."""
         return self._hovered
 
+    @property
+    def colors(self) -> Mapping[str, str]:
+        """The color of each case that is shown."""
+        return self._colors
+
     def show_cases(self, latents: Mapping[str, tuple[float, ...]], colors: Mapping[str, str]) -> None:
         """Show these cases, each in its color."""
         self.plane.set_cases(latents)

@@ -1,6 +1,7 @@
 """Map: where the training cases lie, and which styles there are. During training the map grows here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from html import escape
 from types import SimpleNamespace
 
 import qt
@@ -8,6 +9,7 @@ from slicer.i18n import tr as _
 
 from pgt.styles.segment_job import NamedStyle
 from pgt.styles.training_watch import Glance
+from PGTToolkitLib.panels.case_coloring import CaseColoring, colored_by
 from PGTToolkitLib.panels.map_picture import MapMark, MapPicture
 from PGTToolkitLib.panels.status_line import StatusLine
 from PGTToolkitLib.panels.style_colors import color_of_group
@@ -31,6 +33,7 @@ class MapSection:
         self._lines: list[StyleLine] = []
         self._filling = False
         self._growing = False
+        self._columns: tuple[str, ...] = ()
         self.picture = MapPicture(ui.mapLabel, self._case_clicked, self._point_clicked)
         self.ringed = ""
         """The case that has a ring."""
@@ -42,6 +45,7 @@ class MapSection:
         table.horizontalHeader().stretchLastSection = True
         for column, width in enumerate(_COLUMN_WIDTHS):
             table.setColumnWidth(column, width)
+        ui.colorByBox.currentIndexChanged.connect(lambda *_args: self._color_chosen())
         table.itemChanged.connect(self._item_changed)
         table.cellClicked.connect(self._line_clicked)
 
@@ -67,13 +71,16 @@ class MapSection:
         card = self._desk.card() if self._desk.is_open else None
         self._lines = self._desk.lines() if self._desk.is_open else []
         self._fill_table()
-        self._ui.mapHint.text = self._hint()
+        self._list_columns()
+        latents = card.latents if card is not None else {}
+        coloring = self._coloring(latents)
+        self._ui.mapHint.text = _legend(coloring) if coloring is not None else self._hint()
         self._ui.mapHint.visible = bool(self._ui.mapHint.text)
         if self._growing:
             return
         groups = self._desk.group_of()
-        latents = card.latents if card is not None else {}
-        self.picture.show_cases(latents, {case: color_of_group(groups.get(case)) for case in latents})
+        colors = {case: color_of_group(groups.get(case)) for case in latents}
+        self.picture.show_cases(latents, coloring.colors if coloring is not None else colors)
         marks = [
             MapMark(line.style.name, line.style.latent, color_of_group(line.group))
             for line in self._lines
@@ -90,6 +97,34 @@ class MapSection:
         alone = len(found.suspects) - sum(len(group.cases) for group in found.clusters)
         text = _("{count} styles found.").format(count=len(found.clusters))
         return f"{text} " + _("{count} cases lie alone (grey).").format(count=alone) if alone else text
+
+    def _list_columns(self) -> None:
+        """Offer what the cases' table tells of them."""
+        columns = tuple(self._desk.columns()) if self._desk.is_open else ()
+        chosen = self._desk.parameters.colorBy if self._desk.is_open else ""
+        box = self._ui.colorByBox
+        self._filling = True
+        if columns != self._columns or not box.count:
+            box.clear()
+            box.addItems([_("Style"), *columns])
+            self._columns = columns
+        box.currentIndex = 1 + columns.index(chosen) if chosen in columns else 0
+        self._filling = False
+        box.enabled = bool(columns)
+
+    def _coloring(self, latents: Mapping[str, object]) -> CaseColoring | None:
+        """Colors by the chosen column; None for those of the styles."""
+        columns = self._desk.columns() if self._desk.is_open else {}
+        values = columns.get(self._desk.parameters.colorBy) if columns else None
+        return None if values is None else colored_by({case: values.get(case, "") for case in latents})
+
+    def _color_chosen(self) -> None:
+        if self._filling or not self._desk.is_open:
+            return
+        with self._status.problems():
+            index = self._ui.colorByBox.currentIndex
+            self._desk.parameters.colorBy = self._columns[index - 1] if index > 0 else ""
+            self.refresh()
 
     def _fill_table(self) -> None:
         table = self._ui.stylesTable
@@ -146,3 +181,9 @@ class MapSection:
                 self._status.say(_("The name is kept with the model."))
         with self._status.problems():
             self._refresh_all()
+
+
+def _legend(coloring: CaseColoring) -> str:
+    return " &nbsp; ".join(
+        f'<span style="color: {color}">●</span> {escape(words)}' for color, words in coloring.legend
+    )

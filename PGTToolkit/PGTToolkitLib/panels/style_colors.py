@@ -3,6 +3,9 @@
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f9c2f")
 _ALONE = "#8a949e"
 
+CATEGORIES = len(_COLORS)
+"""So many groups have a color of their own."""
+
 
 def color_of_group(number: int | None) -> str:
     """Of a group of cases; grey for what belongs to none."""

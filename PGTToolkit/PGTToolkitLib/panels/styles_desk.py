@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from pgt.case_table import read_case_table
 from pgt.errors import InputError
 from pgt.styles.map_job import FoundMap
 from pgt.styles.model_card import MAIN, Latent, ModelCard, name_style, read_card
@@ -42,6 +43,8 @@ class StylesDesk:
         self.parameters: StylesParameters | None = None
         self._card: ModelCard | None = None
         self._card_state: tuple[str, int] = ("", 0)
+        self._columns: dict[str, dict[str, str]] = {}
+        self._columns_state: tuple[str, int] = ("", 0)
 
     @property
     def is_open(self) -> bool:
@@ -106,6 +109,19 @@ class StylesDesk:
         if all(line.style.latent != current.latent for line in lines):
             lines.append(StyleLine(current))
         return lines
+
+    def columns(self) -> dict[str, dict[str, str]]:
+        """What the table of the model's training cases says beside their files: by column, then by case."""
+        card = self.card()
+        if card is None or not card.case_table.exists():
+            return {}
+        state = (str(card.case_table), card.case_table.stat().st_mtime_ns)
+        if state != self._columns_state:
+            self._columns, self._columns_state = {}, state
+            rows = read_case_table(card.case_table)
+            names = dict.fromkeys(name for row in rows for name in row.others)
+            self._columns = {name: {row.case: row.others.get(name, "") for row in rows} for name in names}
+        return self._columns
 
     def style(self) -> NamedStyle:
         """The current style: the main one until another is chosen. Raises InputError without a model."""

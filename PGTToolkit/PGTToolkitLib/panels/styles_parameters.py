@@ -1,10 +1,11 @@
 """What the Styles panel keeps in the scene. Names of styles belong to the model and lie in its folder."""
 
 from enum import Enum
+from typing import Annotated
 
 import slicer
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from PGTToolkitLib.panels.parameters import Device
 
@@ -35,11 +36,13 @@ class StylesParameters:
     device: where the model computes.
     styleName: what the current style is called.
     styleLatent: where it lies on the map, numbers with commas; empty for the main style.
+    colorBy: column of the training cases' table that the map is colored by; empty for the styles.
     compared: names of the styles to compare, one a line.
     showSpread: whether the spread of compared styles lies over the image.
     caseTable: file of the cases to train with.
     trainingFolder: where the trained model goes.
     modelSize: how large it is.
+    epochs: how long at most; 0 for as long as the number of cases asks for.
     trainingDevice: where it is trained.
     """
 
@@ -49,9 +52,11 @@ class StylesParameters:
     device: Device = Device.AUTO
     styleName: str = ""
     styleLatent: str = ""
+    colorBy: str = ""
     compared: str = ""
     showSpread: bool = True
     caseTable: str = ""
     trainingFolder: str = ""
     modelSize: ModelSize = ModelSize.SMALL
+    epochs: Annotated[int, WithinRange(0, 100000)] = 0
     trainingDevice: Device = Device.AUTO

@@ -71,6 +71,7 @@ class TrainingSection:
                     folder=folder,
                     size=parameters.modelSize.value,
                     device=parameters.trainingDevice.value,
+                    epochs=parameters.epochs or None,
                     resume=resume,
                 )
             )
@@ -94,7 +95,7 @@ class TrainingSection:
         idle = self._desk.is_open and not self._desk.training.busy
         for widget in (
             ui.trainButton, ui.openCaseTableButton, ui.openTrainingFolderButton, ui.modelSizeBox,
-            ui.trainingDeviceBox, ui.trainingFolderEdit,
+            ui.trainingDeviceBox, ui.trainingFolderEdit, ui.epochsSpin,
         ):  # fmt: skip
             widget.enabled = idle
         resumable = self._desk.is_open and bool(parameters.trainingFolder)
