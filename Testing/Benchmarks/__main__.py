@@ -13,6 +13,7 @@ from . import (
     band_coverage,
     calibration,
     cost,
+    label_quality,
     next_slice,
     real_raters,
     scale,
@@ -32,6 +33,7 @@ BENCHMARKS = (
     "agreement-speed",
     "band-coverage",
     "real-raters",
+    "label-quality",
     "scale",
     "styles-cost",
     "styles-recovery",
@@ -51,6 +53,7 @@ def main() -> None:
     agreement_speed.add_options(parser)
     styles_recovery.add_options(parser)
     scale.add_options(parser)
+    label_quality.add_options(parser)
     options = parser.parse_args()
     unknown = set(options.benchmarks) - set(BENCHMARKS)
     if unknown:
@@ -86,6 +89,10 @@ def main() -> None:
         raters = real_raters.run(options)
         real_raters.print_tables(raters)
         figures["real_raters"] = asdict(raters)
+    if "label-quality" in options.benchmarks:
+        studied = label_quality.run(options)
+        label_quality.print_tables(studied)
+        figures["label_quality"] = asdict(studied)
     if "scale" in options.benchmarks:
         scaled = scale.run(options)
         scale.print_tables(scaled)
