@@ -79,9 +79,7 @@ class LabelQualityFigures:
 
 def add_options(parser: ArgumentParser) -> None:
     """The number of seeds, for machines that have less time."""
-    parser.add_argument(
-        "--study-seeds", type=int, default=3, help="training seeds of the label quality study"
-    )
+    parser.add_argument("--study-seeds", type=int, default=3, help="seeds of the label quality study")
 
 
 def run(options: Namespace) -> LabelQualityFigures:
