@@ -48,6 +48,9 @@ def test_a_volume_in_a_label_map_out(
     assert [(segment.value, segment.name) for segment in found.segments] == [(1, "Pale"), (3, "Bright")]
     told = json.loads(report.read_text())
     assert told["candidates"] == [2, 6, 10, 14]
+    assert {name: len(sha) for name, sha in told["model"].items()} == {
+        "transunet.safetensors": 64, "deeplab.safetensors": 64,
+    }  # fmt: skip
     assert {value: entry["voxels"] for value, entry in told["labels"].items()} == {
         str(value): int(np.sum(found.voxels == value)) for value in (1, 3)
     }

@@ -168,8 +168,17 @@ def predict_files(report: Report, files: PredictionFiles) -> Summary:
     if files.uncertainty:
         write_volume(Volume(said.uncertainty, volume.geometry), files.uncertainty)
     if files.report:
-        write_text(files.report, json.dumps(report_of(said), indent=1) + "\n")
+        content = {**report_of(said), "model": weights_of(files.options.model)}
+        write_text(files.report, json.dumps(content, indent=1) + "\n")
     return Summary(_sentence(said, card), said.messages)
+
+
+def weights_of(model: Path) -> dict[str, str]:
+    """SHA-256 of a model's weights, by file."""
+    from pgt.propagation.checkpoints import sha256_of
+    from pgt.reference.model_folder import DEEPLAB, TRANSUNET
+
+    return {name: sha256_of(model / name) for name in (TRANSUNET, DEEPLAB)}
 
 
 def _check(options: PredictionOptions) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pgt.case_table import CaseRow, read_case_table
 from pgt.commands.case_lists import ListOrder, run_list
-from pgt.commands.reference_predict import PredictionFiles, PredictionOptions, predict_files
+from pgt.commands.reference_predict import PredictionFiles, PredictionOptions, predict_files, weights_of
 from pgt.errors import PGTError
 from pgt.plain_data import to_plain
 from pgt.scale.case_runs import ScaleSettings
@@ -64,7 +64,7 @@ def predict_list(table: Path, options: PredictionOptions, settings: ScaleSetting
     named = any(
         Segment.numbered(value).name != name for value, name in zip(card.values, card.names, strict=True)
     )
-    shared = ListOptions(options, table, named, _hashes(options.model))
+    shared = ListOptions(options, table, named, weights_of(options.model))
     run_list(
         ListOrder(
             command="reference predict",
@@ -89,7 +89,7 @@ def prepare(options: ListOptions, rows: Sequence[CaseRow]) -> list[CaseTask]:
 def predict_case(case: CasePrediction, folder: Path) -> Mapping[str, Any]:
     """Segment one case; runs in a worker."""
     shared = case.options
-    if _hashes(shared.options.model) != shared.sha256:
+    if weights_of(shared.options.model) != shared.sha256:
         raise PGTError(
             f"The model {shared.options.model} is another one on this worker than where the run began."
         )
@@ -110,11 +110,3 @@ def _task(options: ListOptions, row: CaseRow) -> CaseTask:
         settings={"command": "reference predict", **chosen, "sha256": dict(options.sha256)},
         outputs=(options.label, REPORT),
     )
-
-
-def _hashes(model: Path) -> dict[str, str]:
-    """SHA-256 of a model's weights."""
-    from pgt.propagation.checkpoints import sha256_of
-    from pgt.reference.model_folder import DEEPLAB, TRANSUNET
-
-    return {name: sha256_of(model / name) for name in (TRANSUNET, DEEPLAB)}
