@@ -12,12 +12,13 @@ import pytest
 import slicer
 import vtk
 from __feature__ import true_property  # noqa: F401 - Qt properties as attributes, as in Slicer
+from PySide6 import QtCore
 
 from pgt.agreement.masks import CroppedMask
 from pgt.annotation import SliceLedger, SliceRecord, SliceState
 from pgt.geometry import Geometry
 from pgt.volume import LabelMap, Segment, Volume
-from pgt.volume_io import write_label_map, write_volume
+from pgt.volume_io import read_label_map, write_label_map, write_volume
 
 SHAPE = (24, 20, 16)
 GRID = Geometry(SHAPE, (1.5, 1.5, 3.0))
@@ -243,6 +244,7 @@ def test_the_whole_path(radiologist, table, drawn, tmp_path):
     assert next((tmp_path / "export").rglob("dataset.json")).parent.name == "Dataset007_Liver"
     assert (tmp_path / "export" / "SHA256SUMS").exists()
     radiologist.select()
+    radiologist.ui.structuresSection.collapsed = False
     radiologist.picture("export-panel.png")
 
     radiologist.click("exportButton")
@@ -384,3 +386,46 @@ def test_options_say_what_they_mean(radiologist, table):
     assert "Nothing names a patient" in radiologist.ui.identifiersLabel.text
     radiologist.tick("identifiersBox")
     assert "keep the files safe" in radiologist.ui.identifiersLabel.text
+
+
+def test_structures_are_renamed_and_left_out(radiologist, table, tmp_path):
+    """Three cases: one calls the liver otherwise, one has a cyst as well."""
+    liver_mask, cyst = liver(14.5), liver(4.0)
+    lines = ["case,image,label"]
+    for case, name, values in (
+        ("a", "Liver", liver_mask), ("b", "Hepar", liver_mask), ("c", "liver", liver_mask + 1 * cyst)
+    ):  # fmt: skip
+        segments = [Segment(1, name, (0.8, 0.4, 0.3))]
+        segments += [Segment(2, "Cyst", (0.2, 0.4, 0.8))] if case == "c" else []
+        label = LabelMap(np.asarray(values, np.uint8), GRID, tuple(segments))
+        write_label_map(label, tmp_path / f"{case}.seg.nrrd")
+        lines.append(f"{case},{table.parent / 'liver-01.nii.gz'},{case}.seg.nrrd")
+    (tmp_path / "CASES.csv").write_text("\n".join(lines) + "\n")
+    radiologist.open_list(tmp_path / "CASES.csv")
+    assert radiologist.rows("structuresTable") == [
+        ["Liver", "2 of 3", "Liver"], ["Hepar", "1 of 3", "Hepar"], ["Cyst", "1 of 3", "Cyst"]
+    ]  # fmt: skip
+    radiologist.answer(tmp_path / "export")
+    radiologist.click("chooseFolderButton")
+    radiologist.click("exportButton")
+    radiologist.wait()
+    assert radiologist.status.startswith("The cases name their segments differently")
+    radiologist.ui.structuresTable.item(1, 2).setText("Liver")
+    radiologist.application.events()
+    radiologist.ui.structuresTable.item(2, 0).setCheckState(QtCore.Qt.CheckState.Unchecked)
+    radiologist.application.events()
+    assert radiologist.ui.structuresSection.text == "Structures: 2 of 3"
+    radiologist.click("exportButton")
+    radiologist.wait()
+    assert radiologist.ui.resultLabel.text.startswith("Cases written: 3; left out: 0. "), radiologist.status
+    for case in "abc":
+        (file,) = (tmp_path / "export").rglob(f"{case}*.nii.gz")
+        # The cyst hides the liver in its label map: there is no liver below it.
+        np.testing.assert_array_equal(
+            read_label_map(file).voxels, liver_mask & ~(cyst if case == "c" else np.zeros(SHAPE, bool))
+        )
+    for row in range(3):
+        radiologist.ui.structuresTable.item(row, 0).setCheckState(QtCore.Qt.CheckState.Unchecked)
+        radiologist.application.events()
+    radiologist.click("exportButton")
+    assert radiologist.status == "Tick a structure to export."

@@ -20,6 +20,7 @@ from PGTToolkitLib.panels.export_parameters import ExportParameters
 from PGTToolkitLib.panels.export_run_section import ExportRunSection
 from PGTToolkitLib.panels.job_progress import JobProgress
 from PGTToolkitLib.panels.status_line import StatusLine
+from PGTToolkitLib.panels.structures_section import StructuresSection
 from PGTToolkitLib.worker import WorkerClient
 
 
@@ -49,6 +50,7 @@ class ExportPanel(VTKObservationMixin):
         ui.cancelButton.clicked.connect(lambda *_args: self.cancel())
         self.cases = ExportCasesSection(ui, self.desk, self.status, self.begin, self.refresh)
         self.filter = ExportFilterSection(ui, self.desk)
+        self.structures = StructuresSection(ui, self.desk, self.status)
         self.run = ExportRunSection(ui, self.desk, self.status, self.begin)
         self._tried: AskedCases | None = None
         ui.segmentationTree.setMRMLScene(slicer.mrmlScene)
@@ -119,6 +121,7 @@ class ExportPanel(VTKObservationMixin):
         with self.status.problems():
             self.cases.refresh(lines)
             self.filter.refresh(lines)
+            self.structures.refresh(lines)
             self.run.refresh(lines)
         self._read_list()
 

@@ -21,6 +21,7 @@ class ExportParameters:
     datasetNumber: number of the nnU-Net data set.
     datasetName: its name.
     ignoreUnannotated: whether voxels that nobody drew or reviewed get the ignore label there.
+    structures: which structures are left out and which renamed, as JSON object.
     channel: what the images are, such as CT; empty to ask the DICOM series.
     missingIsAbsent: whether a structure that a case lacks is taken for absent.
     separateSegments: whether overlapping segments get a NIfTI file each.
@@ -45,6 +46,7 @@ class ExportParameters:
     datasetNumber: Annotated[int, WithinRange(1, 999)] = 1
     datasetName: str = ""
     ignoreUnannotated: bool = False
+    structures: str = ""
     channel: str = ""
     missingIsAbsent: bool = False
     separateSegments: bool = False

@@ -52,11 +52,11 @@ class ExportRunSection:
         """Write the cases that pass the filter, or go on with an export that was cut off."""
         with self._status.problems():
             desk = self._desk
-            settings = desk.settings()
             folder = desk.folder
             if folder is None:
                 raise InputError(_("Choose a folder for the files."))
             lines = desk.lines()
+            settings = desk.settings(lines)
             if not lines:
                 raise InputError(_("Add cases first: a list, a folder, or segmentations of this scene."))
             if all(line.left_out for line in lines):
