@@ -46,10 +46,11 @@ def read_weights(path: Path) -> WeightFile:
         CheckpointError: the file is missing, empty, damaged or cut short, holds code, or holds no tensors.
     """
     start = _first_bytes(path)
-    if start.startswith(_ZIP_MAGIC) or start.startswith(_PICKLE_MAGIC):
-        return WeightFile(_cleaned(path, _tensors_within(_read_pickle(path))))
+    # First, since safetensors begin with the length of their header, whose first byte may be a pickle's.
     if start[8:9] == b"{":
         return _read_safetensors(path)
+    if start.startswith(_ZIP_MAGIC) or start.startswith(_PICKLE_MAGIC):
+        return WeightFile(_cleaned(path, _tensors_within(_read_pickle(path))))
     # Tar archives end here as well: before torch 2.6 the restriction did not hold for them.
     raise CheckpointError(f"{path} is not a model file: neither safetensors nor saved by PyTorch.")
 

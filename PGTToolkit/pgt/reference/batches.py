@@ -72,6 +72,11 @@ class SliceSampler:
             for number in range(classes - 1)
         ]
 
+    @property
+    def has_unlabelled(self) -> bool:
+        """Whether steps have unlabelled slices."""
+        return bool(self._unlabelled) and self._settings.unlabelled > 0
+
     def labelled(self, step: int) -> Batch:
         """The labelled slices of a step."""
         draw = self._generator(step, _LABELLED)
@@ -79,7 +84,7 @@ class SliceSampler:
 
     def unlabelled(self, step: int) -> Batch | None:
         """The unlabelled slices of a step; None where there are none."""
-        if not self._unlabelled or not self._settings.unlabelled:
+        if not self.has_unlabelled:
             return None
         draw = self._generator(step, _UNLABELLED)
         return self._batch([_any(self._unlabelled, draw) for _ in range(self._settings.unlabelled)], draw)

@@ -42,6 +42,7 @@ class DeepLabShape:
         pyramid: channels of the pyramid and the decoder.
         rates: of the pyramid's dilated convolutions.
         drop_connect: share of residual blocks that are left out in training, in the deepest ones.
+        momentum: of the encoder's normalisation statistics: EfficientNet's, which long trainings can afford.
     """
 
     width: float = 1.2
@@ -53,6 +54,7 @@ class DeepLabShape:
     pyramid: int = 256
     rates: tuple[int, ...] = (6, 12, 18)
     drop_connect: float = 0.2
+    momentum: float = 0.01
 
     @property
     def multiple(self) -> int:
@@ -112,6 +114,7 @@ class _Encoder(nn.Module):
             depth_coefficient=shape.depth,
             # Paddings are those of sizes that halve evenly, which padded slices have.
             image_size=512,
+            norm=("batch", {"eps": 1e-3, "momentum": shape.momentum}),
             drop_connect_rate=shape.drop_connect,
         )
         _trade_strides(network, shape)

@@ -43,6 +43,7 @@ _SMALL_DEEPLAB = DeepLabShape(
     pyramid=48,
     rates=(1, 2, 4),
     drop_connect=0.1,
+    momentum=0.1,
 )
 
 

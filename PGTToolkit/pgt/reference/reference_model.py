@@ -55,11 +55,13 @@ class ReferenceModel:
             try:
                 found = network.load_state_dict(tensors, strict=False)
             except RuntimeError as error:
-                raise CheckpointError(f"{folder / name} is of another size than {DESCRIPTION}.") from error
+                raise CheckpointError(
+                    f"{folder / name} is of another network or size than {DESCRIPTION}."
+                ) from error
             # How many batches a normalisation has seen is not kept, since nothing depends on it.
             missing = [one for one in found.missing_keys if not one.endswith("num_batches_tracked")]
             if missing or found.unexpected_keys:
-                raise CheckpointError(f"{folder / name} is of another network than {DESCRIPTION}.")
+                raise CheckpointError(f"{folder / name} is of another network or size than {DESCRIPTION}.")
         return cls(card, networks, device)
 
     def save(self, folder: Path, overwrite: bool = False) -> None:

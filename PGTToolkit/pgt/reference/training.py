@@ -244,7 +244,8 @@ class _Course:
     def _line(self, parts: Sequence[Tensor]) -> LogLine:
         loss, dice, entropy, unsupervised = torch.stack(list(parts)).mean(dim=0).tolist()
         step, settings = self.done, self.settings
-        rate, weight = settings.rate(step - 1), settings.unsupervised(step - 1)
+        rate = settings.rate(step - 1)
+        weight = settings.unsupervised(step - 1) if self.sampler.has_unlabelled else 0.0
         return LogLine(
             step, settings.iterations, rate, loss, dice, entropy, unsupervised, weight, self.seconds
         )
