@@ -10,6 +10,7 @@ from pathlib import Path
 from . import (
     accuracy,
     agreement_speed,
+    automatic_path,
     band_coverage,
     calibration,
     cost,
@@ -40,6 +41,7 @@ BENCHMARKS = (
     "styles-meaning",
     "styles-from-slices",
     "styles-propagation",
+    "automatic-path",
 )
 
 
@@ -52,6 +54,7 @@ def main() -> None:
     cost.add_options(parser)
     agreement_speed.add_options(parser)
     styles_recovery.add_options(parser)
+    automatic_path.add_options(parser)
     scale.add_options(parser)
     label_quality.add_options(parser)
     options = parser.parse_args()
@@ -117,6 +120,11 @@ def main() -> None:
         together = styles_propagation.run(options)
         styles_propagation.print_tables(together)
         figures["styles_propagation"] = [asdict(entry) for entry in together]
+    if "automatic-path" in options.benchmarks:
+        path = automatic_path.run(options)
+        automatic_path.print_tables(path)
+        figures["automatic_path"] = asdict(path)
+        automatic_path.write_log(path, options.path_folder / "log.csv")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")

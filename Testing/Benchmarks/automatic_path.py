@@ -1,0 +1,376 @@
+"""The automatic path on hippocampi: 20 labelled cases, 130 unlabelled, 30 kept out, on a CPU.
+
+Three questions of the FLARE22 paper: do the networks learn from unlabelled cases (cross pseudo supervision
+against the same training without them), does propagation keep up with the reference stage alone, and are
+accepted pseudo-labels better than rejected ones. Both trainings have the same networks, steps and rates, and
+the same labelled slices in the same order, turned alike; only the unlabelled ones are missing in one of them.
+A third one has twice the steps without them, which costs as much as cross pseudo supervision.
+
+Everything is kept in a folder, so that a second run does only what is missing; models are trained a few
+at a time in processes of one thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgt.case_table import CaseRow
+from pgt.reference.cases import ReferenceCase
+from pgt.reference.settings import ReferenceSettings
+
+from .result_cache import DEFAULT_FOLDER
+
+if TYPE_CHECKING:
+    from pgt.progress import Progress
+    from pgt.reference.pseudo_label_plan import RoundsOrder
+
+LABELLED, UNLABELLED, KEPT_OUT = 20, 130, 30
+SPLIT_SEED = 0
+STRUCTURES = {1: "anterior", 2: "posterior"}
+
+SUPERVISED, CROSS = "supervised only", "cross pseudo supervision"
+LONGER = "supervised only, twice the steps"
+"""As many slices through the networks as cross pseudo supervision, labelled ones all of them."""
+STAGES = ("reference", "propagation", "propagation from 3 masks")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One kept-out case.
+
+    Args:
+        training: supervised only, also with twice the steps, or cross pseudo supervision.
+        seed: of the model.
+        stage: how the volume was segmented.
+        case: number of the case among those kept out.
+        anterior: Dice.
+        posterior: Dice.
+        seconds: that segmenting took.
+    """
+
+    training: str
+    seed: int
+    stage: str
+    case: int
+    anterior: float
+    posterior: float
+    seconds: float
+
+    @property
+    def dice(self) -> float:
+        """Mean of both structures."""
+        return (self.anterior + self.posterior) / 2
+
+
+@dataclass(frozen=True)
+class PseudoLabelScore:
+    """One unlabelled case in one round: what the models said of it, and the truth that they never saw."""
+
+    round: int
+    case: int
+    score: float
+    accepted: bool
+    dice: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that was measured."""
+
+    settings: dict[str, object]
+    scores: tuple[Score, ...]
+    pseudo_labels: tuple[PseudoLabelScore, ...]
+    training_seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One model to train, in a process of its own."""
+
+    cases: tuple[ReferenceCase, ...]
+    settings: ReferenceSettings
+    folder: Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--path-iterations", type=int, default=200, help="steps of each training")
+    parser.add_argument("--path-models", type=int, default=2, help="models of each kind, 2 or more")
+    parser.add_argument("--path-rounds", type=int, default=2, help="rounds of pseudo-labels")
+    parser.add_argument("--path-threshold", type=float, help="of accepted labels; else the middle score")
+    parser.add_argument("--path-jobs", type=int, default=os.cpu_count() or 1, help="models trained at once")
+    parser.add_argument("--path-folder", type=Path, default=DEFAULT_FOLDER / "automatic-path")
+
+
+def split(data: Path) -> tuple[tuple[CaseRow, ...], tuple[CaseRow, ...], tuple[CaseRow, ...]]:
+    """Labelled, unlabelled and kept-out cases, drawn by `SPLIT_SEED`; all with their labels."""
+    folder = data / "hippocampus_mr"
+    names = sorted(path.name for path in (folder / "images").iterdir())
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(names))
+    rows = [
+        CaseRow(
+            names[index].split(".")[0], folder / "images" / names[index], folder / "labels" / names[index]
+        )
+        for index in order
+    ]
+    last = LABELLED + UNLABELLED
+    return tuple(rows[:LABELLED]), tuple(rows[LABELLED:last]), tuple(rows[last : last + KEPT_OUT])
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Train, segment and label in rounds, or read what an earlier run has done of it."""
+    labelled, unlabelled, kept_out = split(options.data)
+    settings = ReferenceSettings.of_size(
+        "small", iterations=options.path_iterations, device="cpu", checkpoint_seconds=30.0
+    )
+    folder: Path = options.path_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = range(options.path_models)
+    rounds = folder / "rounds"
+    every = tuple(
+        ReferenceCase(row.case, row.image, row.label if row in labelled else None)
+        for row in (*labelled, *unlabelled)
+    )
+    # The models of the first round are those that supervised training is compared with.
+    models = {(SUPERVISED, seed): folder / f"supervised-{seed}" for seed in seeds}
+    models |= {(LONGER, seed): folder / f"longer-{seed}" for seed in seeds}
+    models |= {(CROSS, seed): rounds / "round-1" / "models" / str(seed + 1) for seed in seeds}
+    order = _rounds(options, settings, (*labelled, *unlabelled), labelled)
+    _begin_rounds(order)
+    steps = {SUPERVISED: 1, LONGER: 2, CROSS: 1}
+    trainings = [
+        _Training(
+            every if kind == CROSS else every[:LABELLED],
+            replace(settings, seed=seed, iterations=settings.iterations * steps[kind]),
+            place,
+        )
+        for (kind, seed), place in models.items()
+    ]
+    # What the comparison needs first, of these the longest.
+    trainings.sort(key=lambda one: (one.settings.iterations, -len(one.cases)))
+    _train(trainings, options.path_jobs)
+    scores: list[Score] = []
+    for (kind, seed), place in models.items():
+        for stage in STAGES if kind == CROSS else STAGES[:1]:
+            scores += _kept_scores(kind, seed, stage, place, kept_out, folder)
+    pseudo = _run_rounds(order, (*labelled, *unlabelled))
+    seconds = {f"{kind}, seed {seed}": _seconds(place) for (kind, seed), place in models.items()}
+    return Outcome(asdict(settings), tuple(scores), pseudo, seconds)
+
+
+def dice(found: NDArray[np.integer], truth: NDArray[np.integer]) -> tuple[float, float]:
+    """Dice of both structures, whole volumes."""
+    values = []
+    for value in STRUCTURES:
+        one, other = found == value, truth == value
+        values.append(float(2 * (one & other).sum() / max(one.sum() + other.sum(), 1)))
+    return values[0], values[1]
+
+
+def _train(trainings: Sequence[_Training], jobs: int) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(jobs, 1), mp_context=context) as pool:
+        for place in pool.map(_train_one, trainings):
+            print(f"{time.strftime('%H:%M:%S')} trained {place}", flush=True)
+
+
+def _train_one(training: _Training) -> Path:
+    import torch
+
+    from pgt.reference.training import train_reference
+
+    torch.set_num_threads(1)
+    train_reference(training.cases, training.settings, training.folder)
+    return training.folder
+
+
+def _kept_scores(
+    kind: str, seed: int, stage: str, model: Path, kept_out: Sequence[CaseRow], folder: Path
+) -> list[Score]:
+    """Scores of a model's kept-out cases, kept in a file of their own."""
+    path = folder / f"{kind} {seed} {stage}.csv".replace(" ", "-")
+    if not path.exists():
+        found = _scores(kind, seed, stage, model, kept_out)
+        partial = path.with_suffix(".part")
+        with partial.open("w", newline="") as file:
+            csv.writer(file).writerows([[field.name for field in fields(Score)], *map(astuple, found)])
+        partial.replace(path)
+        mean = float(np.mean([score.dice for score in found]))
+        print(f"{time.strftime('%H:%M:%S')} {kind}, seed {seed}, {stage}: {mean:.4f}", flush=True)
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    return [
+        Score(
+            line["training"], int(line["seed"]), line["stage"], int(line["case"]),
+            float(line["anterior"]), float(line["posterior"]), float(line["seconds"]),
+        )
+        for line in lines
+    ]  # fmt: skip
+
+
+def _scores(kind: str, seed: int, stage: str, folder: Path, kept_out: Sequence[CaseRow]) -> list[Score]:
+    from pgt.reference.prediction import PredictionSettings, predict_volume
+    from pgt.reference.reference_model import ReferenceModel
+    from pgt.reference.selection import SelectionSettings
+    from pgt.volume_io import read_label_map, read_volume
+
+    model = ReferenceModel.load(folder)
+    settings = {
+        "reference": PredictionSettings("reference"),
+        "propagation": PredictionSettings("propagation"),
+        "propagation from 3 masks": PredictionSettings("propagation", SelectionSettings(None, 3)),
+    }[stage]
+    scores = []
+    for number, row in enumerate(kept_out):
+        assert row.label is not None
+        began = time.monotonic()
+        label_map, _ = predict_volume(model, read_volume(row.image), settings)
+        seconds = time.monotonic() - began
+        anterior, posterior = dice(label_map.voxels, read_label_map(row.label).voxels)
+        scores.append(Score(kind, seed, stage, number, anterior, posterior, round(seconds, 2)))
+    return scores
+
+
+def _rounds(
+    options: argparse.Namespace,
+    settings: ReferenceSettings,
+    rows: Sequence[CaseRow],
+    labelled: Sequence[CaseRow],
+) -> RoundsOrder:
+    from pgt.reference.pseudo_label_plan import RoundSettings, RoundsOrder
+
+    hidden = tuple(row if row in labelled else replace(row, label=None) for row in rows)
+    return RoundsOrder(
+        hidden,
+        options.path_folder / "rounds",
+        RoundSettings(options.path_models, options.path_threshold, options.path_rounds, settings),
+    )
+
+
+def _begin_rounds(order: RoundsOrder) -> None:
+    """Make the folder of the rounds, so that the first round's models can be trained side by side."""
+    from pgt.reference.pseudo_label_plan import begin, check_order
+
+    check_order(order)
+    begin(order)
+    (order.folder / "round-1" / "models").mkdir(parents=True, exist_ok=True)
+
+
+def _run_rounds(order: RoundsOrder, rows: Sequence[CaseRow]) -> tuple[PseudoLabelScore, ...]:
+    """All rounds; the truth is only looked at afterwards."""
+    from pgt.reference.pseudo_label_rounds import run_rounds
+    from pgt.volume_io import read_label_map
+
+    truths = {row.case: (number, row.label) for number, row in enumerate(rows)}
+    found = []
+    for made in run_rounds(order, _Spoken()):
+        for case in made.scored:
+            number, label = truths[case.case]
+            assert label is not None
+            place = order.folder / f"round-{made.number}" / case.label
+            score = float(np.mean(dice(read_label_map(place).voxels, read_label_map(label).voxels)))
+            found.append(PseudoLabelScore(made.number, number, case.score, case.accepted, score))
+    return tuple(found)
+
+
+class _Spoken:
+    """Says every minute where the rounds are."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def __call__(self, at: Progress) -> None:
+        if time.monotonic() - self._said > 60:
+            self._said = time.monotonic()
+            print(f"{time.strftime('%H:%M:%S')} {at.message} ({at.done} of {at.total})", flush=True)
+
+
+def _seconds(folder: Path) -> float:
+    from pgt.reference.reference_card import read_card
+
+    return float(read_card(folder).training["seconds"])
+
+
+def print_tables(outcome: Outcome) -> None:
+    """What the three questions came to."""
+    from pgt.agreement.bootstrap import confidence_that_greater, mean_estimate
+
+    steps = outcome.settings["iterations"]
+    print(f"\nAutomatic path on hippocampi: {KEPT_OUT} cases kept out, {steps} steps, Dice in %")
+    print(
+        f"{'training':<35}{'stage':<27}{'seed':<6}{'anterior':>9}{'posterior':>10}{'mean':>7}  95 % interval"
+    )
+    for key in dict.fromkeys((one.training, one.stage, one.seed) for one in outcome.scores):
+        some = [one for one in outcome.scores if (one.training, one.stage, one.seed) == key]
+        means = [100 * np.mean([getattr(one, name) for one in some]) for name in STRUCTURES.values()]
+        whole = mean_estimate([100 * one.dice for one in some])
+        print(
+            f"{key[0]:<35}{key[1]:<27}{key[2]:<6}{means[0]:>9.1f}{means[1]:>10.1f}{whole.value:>7.1f}"
+            f"  {whole.lower:.1f} to {whole.upper:.1f}"
+        )
+    comparisons = (
+        ((CROSS, STAGES[0]), (SUPERVISED, STAGES[0])),
+        ((CROSS, STAGES[0]), (LONGER, STAGES[0])),
+        ((CROSS, STAGES[1]), (CROSS, STAGES[0])),
+        ((CROSS, STAGES[2]), (CROSS, STAGES[0])),
+    )
+    for one, other in comparisons:
+        first, second = by_case(outcome.scores, *one), by_case(outcome.scores, *other)
+        gain = mean_estimate([100 * (a - b) for a, b in zip(first, second, strict=True)])
+        sure = confidence_that_greater(first, second)
+        print(
+            f"{one[0]}, {one[1]} against {other[0]}, {other[1]}: {gain.value:+.1f} points "
+            f"({gain.lower:+.1f} to {gain.upper:+.1f}), greater with confidence {sure:.3f}"
+        )
+    for number in dict.fromkeys(one.round for one in outcome.pseudo_labels):
+        those = [one for one in outcome.pseudo_labels if one.round == number]
+        parts = [[one.dice for one in those if one.accepted is accepted] for accepted in (True, False)]
+        said = [f"{len(part)} with mean Dice {np.mean(part):.3f}" if part else "none" for part in parts]
+        print(
+            f"Round {number}: accepted {said[0]}, rejected {said[1]}; score and Dice to the truth correlate "
+            f"with {rank_correlation(those):.2f} (Spearman)"
+        )
+
+
+def by_case(scores: Sequence[Score], training: str, stage: str) -> list[float]:
+    """Mean Dice of each kept-out case over structures and seeds."""
+    some = [one for one in scores if (one.training, one.stage) == (training, stage)]
+    cases = sorted({one.case for one in some})
+    return [float(np.mean([one.dice for one in some if one.case == case])) for case in cases]
+
+
+def rank_correlation(labels: Sequence[PseudoLabelScore]) -> float:
+    """Of what the models said and the truth."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr([one.score for one in labels], [one.dice for one in labels]).statistic)
+
+
+def write_log(outcome: Outcome, path: Path) -> None:
+    """Every figure as a line of a table: the log that is kept with the documentation."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["what", "training", "seed", "stage", "case", "value", "detail"])
+        for name, seconds in outcome.training_seconds.items():
+            writer.writerow(["training seconds", name, "", "", "", seconds, ""])
+        for one in outcome.scores:
+            detail = f"anterior {one.anterior:.4f} posterior {one.posterior:.4f}"
+            row = [one.training, one.seed, one.stage, one.case, f"{one.dice:.4f}", detail]
+            writer.writerow(["Dice", *row])
+        for label in outcome.pseudo_labels:
+            detail = (
+                f"round {label.round} score {label.score:.4f} {'accepted' if label.accepted else 'rejected'}"
+            )
+            writer.writerow(["pseudo-label Dice", CROSS, "", "", label.case, f"{label.dice:.4f}", detail])
