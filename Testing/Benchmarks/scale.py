@@ -28,6 +28,7 @@ from .scale_work import counted_tasks, make_rows, times_noted
 
 CASES = 200
 TIMES_ASKED = 1.6
+_SMALL, _USUAL = (48, 40, 32), (96, 80, 64)
 _CASES_A_TURN = 24
 _TURNS = 3
 
@@ -124,7 +125,7 @@ def with_a_worker_killed(cluster: DaskCluster, folder: Path, count: int) -> Kill
     data, results, log = folder / "killed", folder / "killed-results", folder / "killed.log"
     for path in (data, results):
         path.mkdir()
-    tasks = counted_tasks(make_rows(data, count), log)
+    tasks = counted_tasks(make_rows(data, count, _SMALL), log)
     settings = ScaleSettings(results, scheduler=cluster.address)
     done: list[int] = []
 
@@ -181,7 +182,7 @@ def _turn(cluster: DaskCluster, folder: Path, name: str, workers: int, count: in
     data, results = folder / f"{name}-data", folder / f"{name}-results"
     for path in (data, results):
         path.mkdir()
-    tasks = counted_tasks(make_rows(data, count), folder / f"{name}.log")
+    tasks = counted_tasks(make_rows(data, count, _USUAL), folder / f"{name}.log")
     busy, started = _busy_seconds(), time.perf_counter()
     report = run_cases(tasks, ScaleSettings(results, scheduler=cluster.address))
     passed = time.perf_counter() - started

@@ -14,12 +14,14 @@ import numpy as np
 
 from pgt.case_table import CaseRow
 from pgt.commands.propagate_cases import CasePropagation, PropagationOptions, prepare, propagate_case
+from pgt.geometry import Shape
 from pgt.sample_volume import make_sample
 from pgt.scale.case_task import CaseTask
 from pgt.volume_io import write_label_map, write_volume
 
-SHAPE = (96, 80, 64)
-DRAWN = (12, 22, 32, 42, 52)
+DRAWN = (0.2, 0.35, 0.5, 0.65, 0.8)
+"""Annotated slices, as parts of the way along k."""
+
 IMAGES = 8
 """Different volumes; cases beyond that share them, each with a result of its own."""
 
@@ -32,12 +34,13 @@ class CountedCase:
     log: Path
 
 
-def make_rows(folder: Path, count: int) -> list[CaseRow]:
+def make_rows(folder: Path, count: int, shape: Shape) -> list[CaseRow]:
     """A list of made cases, with volumes and annotated slices written into an existing folder."""
+    slices = [round(part * shape[2]) for part in DRAWN]
     for number in range(min(IMAGES, count)):
-        volume, truth = make_sample(SHAPE, seed=number)
+        volume, truth = make_sample(shape, seed=number)
         drawn = np.zeros_like(truth.voxels)
-        drawn[:, :, list(DRAWN)] = truth.voxels[:, :, list(DRAWN)]
+        drawn[:, :, slices] = truth.voxels[:, :, slices]
         write_volume(volume, folder / f"image{number}.nrrd")
         write_label_map(replace(truth, voxels=drawn), folder / f"drawn{number}.seg.nrrd")
     return [

@@ -16,7 +16,7 @@ from pgt.agreement.pair_measurement import MeasureOptions, measure_pairs, withou
 from pgt.agreement.peak import Extent, bands, summaries
 from pgt.agreement.readings import Reading
 from pgt.agreement.reliability import reliability_of
-from pgt.agreement.results import Agreement
+from pgt.agreement.results import Agreement, PairScores
 from pgt.agreement.study_messages import ANONYMOUS, messages_of
 from pgt.errors import Cancelled, InputError
 
@@ -24,6 +24,7 @@ from pgt.errors import Cancelled, InputError
 _STEPS_AFTER = 4
 
 Progress = Callable[[int, int, str], None]
+Measure = Callable[..., tuple[PairScores, ...]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def study(
     options: StudyOptions,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    measure: Measure = measure_pairs,
 ) -> Agreement:
     """Compare all readings.
 
@@ -66,6 +68,7 @@ def study(
         options: what to find out.
         progress: called with steps done, steps in all and what is being done.
         cancelled: asked a few times a second whether to stop.
+        measure: who measures the pairs; called as `measure_pairs`.
 
     Raises:
         InputError: there is nothing to compare: see :mod:`pgt.agreement.study_checks`.
@@ -87,7 +90,7 @@ def study(
     steps = _Steps(progress, cancelled)
 
     measuring = MeasureOptions(options.tolerance_mm, options.metrics)
-    pairs = measure_pairs(drawn, measuring, options.reference, steps.compared, cancelled)
+    pairs = measure(drawn, measuring, options.reference, steps.compared, cancelled)
     if not pairs:
         raise InputError("No two raters annotated the same slice of any structure; nothing can be compared.")
     steps.after("Intervals and reliability")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgt.commands.case_lists import SCHEDULER, check_alone
 from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.choices import Axis
 from pgt.commands.outputs import Outputs, made_folder
@@ -16,6 +18,7 @@ from pgt.commands.progress import ProgressBar
 from pgt.commands.reading_arguments import readings_of_one_case
 from pgt.commands.structure_answers import read_answers
 from pgt.errors import InputError
+from pgt.scale.case_runs import ScaleSettings, staging_folder
 
 if TYPE_CHECKING:
     from pgt.agreement.metric_choice import Answers
@@ -40,6 +43,7 @@ class AgreementFiles:
     anonymous: bool
     answers: Mapping[str, Answers]
     places: tuple[Path, Path, Path]
+    scale: ScaleSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def agree(
             "scattered, sizes_differ.",
         ),
     ] = None,
+    scheduler: Annotated[str | None, SCHEDULER] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the report of an earlier run.")] = False,
 ) -> None:
     """Compare raters, and sessions of one rater, on every structure.
@@ -114,6 +119,7 @@ def agree(
     """
     from pgt.agreement.agreement_files import FILES, REPORT_HTML
 
+    check_alone(cases, scheduler, None)
     if cases is not None:
         if segmentations or names or repeat or reference or candidate or image:
             raise InputError(
@@ -132,7 +138,11 @@ def agree(
     _check(table, tolerance_mm, metrics)
     answers = read_answers(answer or ())
     targets = [output / name for name in FILES]
-    with made_folder(output), Outputs(targets, overwrite=force, inputs=inputs) as outputs:
+    with (
+        made_folder(output),
+        Outputs(targets, overwrite=force, inputs=inputs) as outputs,
+        _scale(output, scheduler) as scale,
+    ):
         json, csv, html = (outputs.place(path) for path in targets)
         files = AgreementFiles(
             table=table,
@@ -144,6 +154,7 @@ def agree(
             anonymous=anonymous,
             answers=answers,
             places=(json, csv, html),
+            scale=scale,
         )
         with ProgressBar("Reading") as bar:
             summary = run_in_child(bar, agree_files, files)
@@ -153,10 +164,21 @@ def agree(
     typer.echo(f"{summary.sentence} Wrote {output / REPORT_HTML}.")
 
 
+@contextlib.contextmanager
+def _scale(output: Path, scheduler: str | None) -> Iterator[ScaleSettings | None]:
+    """The cluster that measures, and a folder for it that vanishes; None without one."""
+    if scheduler is None:
+        yield None
+        return
+    with staging_folder(output) as staging:
+        yield ScaleSettings(output, scheduler=scheduler, staging=staging.resolve())
+
+
 def agree_files(report: Report, files: AgreementFiles) -> Summary:
     """Read, compare and write, in the child process."""
     from pgt.agreement.agreement_files import pairs_csv, report_json
     from pgt.agreement.expert_ratings import read_ratings
+    from pgt.agreement.measuring_by_workers import MeasuringByWorkers
     from pgt.agreement.metrics import DEFAULT_METRICS
     from pgt.agreement.reading_files import read_readings
     from pgt.agreement.report_page import report_html
@@ -184,7 +206,10 @@ def agree_files(report: Report, files: AgreementFiles) -> Summary:
         anonymous=files.anonymous,
         answers=files.answers,
     )
-    agreement = study(readings, options, show)
+    if files.scale:
+        agreement = study(readings, options, show, measure=MeasuringByWorkers(files.scale))
+    else:
+        agreement = study(readings, options, show)
     report(Step(0, 0, "Writing"))
     pictures = slice_pictures(
         readings, agreement.worst_slices, _images(table, readings, agreement.worst_slices)
