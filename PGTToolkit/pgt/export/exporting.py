@@ -77,8 +77,7 @@ def export_cases(
         Cancelled: the user stopped it.
     """
     plan, chosen = plan_export(cases, settings, progress, cancelled)
-    place = ExportFolder(folder, plan.identity)
-    claimed = place.claim([vars(one) for one in plan.left_out], settings.overwrite)
+    claimed = _place(plan, folder).claim(settings.overwrite)
     if not claimed.complete:
         for number, case in enumerate(chosen):
             if cancelled and cancelled():
@@ -101,7 +100,7 @@ def export_one(case: CaseState, plan: ExportPlan, folder: Path) -> None:
     """
     from pgt.export.case_export import export_case
 
-    place = ExportFolder(folder, plan.identity)
+    place = _place(plan, folder)
     staged = place.scratch / case.case
     export_case(case, plan, staged)
     place.put(case.case, staged)
@@ -115,7 +114,7 @@ def finish_export(plan: ExportPlan, cases: Sequence[CaseState], folder: Path) ->
         cases: all that it is about, each of which is in its place.
         folder: that was claimed for it.
     """
-    place = ExportFolder(folder, plan.identity)
+    place = _place(plan, folder)
     staged = place.scratch / "all"
     shutil.rmtree(staged, ignore_errors=True)
     for name, text in _common_files(plan, cases).items():
@@ -124,6 +123,10 @@ def finish_export(plan: ExportPlan, cases: Sequence[CaseState], folder: Path) ->
     place.put("", staged)
     write_checksums(folder, {name: file.sha256 for name, file in place.placed().items()})
     place.complete()
+
+
+def _place(plan: ExportPlan, folder: Path) -> ExportFolder:
+    return ExportFolder(folder, plan.identity, [vars(one) for one in plan.left_out])
 
 
 def _common_files(plan: ExportPlan, cases: Sequence[CaseState]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """An export as a job of the worker; the folder's rules stand in `pgt.job_files`.
 
 ``job.json``: ``asked``, an `AskedExport`; files of handed cases lie in the folder as well. ``result.json``:
-``report``, an `ExportReport`.
+``outcome``, an `ExportOutcome`.
 
 The export is written into its own folder, not into the job folder, so that one that was stopped, or whose
 process was ended, can go on (`pgt.export.exporting`).
@@ -20,6 +20,7 @@ from pgt.export.case_state import CaseAgreement, CaseState
 from pgt.export.export_settings import ExportSettings
 from pgt.export.exporting import ExportReport
 from pgt.export.exporting import Report as Told
+from pgt.export.selection import LeftOut
 from pgt.job_files import (
     not_this_job,
     read_job_file,
@@ -73,6 +74,19 @@ class AskedExport:
     folder: Path
 
 
+@dataclass(frozen=True)
+class ExportOutcome:
+    """What came of it.
+
+    Args:
+        report: of the cases that are written.
+        failed: cases that could not be exported, and why; with any, the export is not whole.
+    """
+
+    report: ExportReport
+    failed: tuple[LeftOut, ...] = ()
+
+
 def write_job(folder: Path, asked: AskedExport) -> None:
     """Write what is asked for into a folder that holds nothing but files of handed cases."""
     write_job_file(folder, {"asked": to_plain(asked)})
@@ -80,8 +94,6 @@ def write_job(folder: Path, asked: AskedExport) -> None:
 
 def run(folder: Path, report: Report, cancelled: IsCancelled, state: JobState) -> None:
     """Read all cases as they are now, and export those that pass the filter."""
-    from pgt.export.exporting import export_cases
-
     try:
         asked = from_plain(AskedExport, read_job_file(folder)["asked"])
     except (KeyError, TypeError) as error:
@@ -89,13 +101,52 @@ def run(folder: Path, report: Report, cancelled: IsCancelled, state: JobState) -
     tell = told(report, cancelled)
     cases = asked.listed.read(tell) if asked.listed is not None else ()
     cases = joined(cases, read_handed(asked.handed, folder, tell))
-    found = export_cases(cases, asked.settings, asked.folder, tell, cancelled)
-    write_result_file(folder, {"report": to_plain(found)})
+    outcome = export_each(cases, asked.settings, asked.folder, tell, cancelled)
+    write_result_file(folder, {"outcome": to_plain(outcome)})
 
 
-def read_result(folder: Path) -> ExportReport:
+def read_result(folder: Path) -> ExportOutcome:
     """Read what `run` added."""
-    return from_plain(ExportReport, read_result_file(folder)["report"])
+    return from_plain(ExportOutcome, read_result_file(folder)["outcome"])
+
+
+def export_each(
+    cases: Sequence[CaseState],
+    settings: ExportSettings,
+    folder: Path,
+    tell: Told,
+    cancelled: IsCancelled,
+) -> ExportOutcome:
+    """As `pgt.export.exporting.export_cases`, but a case that cannot be exported does not stop the others.
+
+    Raises:
+        InputError: it shows before anything is written that a case cannot be exported as asked.
+        OutputError: the folder holds something else, or cannot be written.
+        Cancelled: the user stopped it.
+    """
+    from pgt.export.exporting import export_one, finish_export, report_of
+    from pgt.export.manifest import ExportFolder
+    from pgt.export.planning import plan_export
+
+    plan, chosen = plan_export(cases, settings, tell, cancelled)
+    claimed = ExportFolder(folder, plan.identity).claim(
+        [vars(one) for one in plan.left_out], settings.overwrite
+    )
+    failed: list[LeftOut] = []
+    if not claimed.complete:
+        for number, case in enumerate(chosen):
+            tell(number, len(chosen), f"Exporting {case.case}")
+            if case.case not in claimed.done:
+                try:
+                    export_one(case, plan, folder)
+                except InputError as error:
+                    failed.append(LeftOut(case.case, str(error)))
+        if not failed:
+            finish_export(plan, chosen, folder)
+    report = report_of(plan, folder, claimed.done)
+    missing = {one.case for one in failed}
+    written = tuple(case for case in report.exported if case not in missing)
+    return ExportOutcome(replace(report, exported=written), tuple(failed))
 
 
 def read_handed(handed: Sequence[HandedCase], folder: Path, tell: Told) -> tuple[CaseState, ...]:

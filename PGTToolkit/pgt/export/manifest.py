@@ -55,29 +55,30 @@ class ExportFolder:
     Args:
         folder: where it is, or will be made.
         identity: of the plan.
+        left_out: cases that the filter kept out, for the manifest.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], left_out: Sequence[Mapping[str, str]] = ()
+    ) -> None:
         self.folder = folder
         self._identity = json.loads(json.dumps(identity))
-        self._left_out: Sequence[Any] = ()
+        self._left_out = list(left_out)
 
     @property
     def scratch(self) -> Path:
         """Where files are written before they are put in their places; on the same disk."""
         return self.folder / _WORK / "scratch"
 
-    def claim(self, left_out: Sequence[Mapping[str, str]], overwrite: bool) -> Claimed:
+    def claim(self, overwrite: bool) -> Claimed:
         """Make the folder this export's.
 
         Args:
-            left_out: cases that the filter kept out, for the manifest.
             overwrite: whether another export in it may be taken away.
 
         Raises:
             OutputError: it holds another export, or something else, or cannot be written.
         """
-        self._left_out = list(left_out)
         _make(self.folder, parents=False)
         self._clear_remains()
         manifest = _read_manifest(self.folder)
