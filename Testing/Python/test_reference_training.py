@@ -117,13 +117,13 @@ def test_two_processes_end_with_the_same_model(tmp_path, cases):
         port = str(found.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     source, folder = cases[0].image.parent, tmp_path / "model"
-    processes = [start(source, folder, 3, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in (0, 1)]
+    processes = [start(source, folder, 2, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in (0, 1)]
     for process in processes:
         finish(process)
-    assert [line.step for line in read_log(folder)] == [1, 2, 3]
+    assert [line.step for line in read_log(folder)] == [1, 2]
     assert json.loads((folder / DESCRIPTION).read_text())["training"]["processes"] == 2
     # Twice as many slices a step: another course than one process takes.
-    main(source, tmp_path / "alone", 3)
+    main(source, tmp_path / "alone", 2)
     assert curve(folder) != curve(tmp_path / "alone")
 
 
@@ -138,6 +138,11 @@ def test_a_finished_training_is_read_and_another_one_refused(tmp_path, cases):
     with pytest.raises(OutputError, match="the model of another training"):
         train_reference(cases[:2], settings, folder)
     assert listing(folder) == before
+    # A model outlives an attempt to replace it that fails.
+    for given, changed in ((cases, {"values": (9,)}), ([replace(cases[0], label=cases[0].image)], {})):
+        with pytest.raises(InputError):
+            train_reference(given, replace(settings, **changed), folder, begin_anew=True)
+        assert listing(folder) == before
     anew = train_reference(cases[:2], settings, folder, begin_anew=True)
     assert anew.card.training["unlabelled_cases"] == 0
     assert read_log(folder)[-1].unsupervised == 0
