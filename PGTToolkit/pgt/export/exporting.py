@@ -77,7 +77,7 @@ def export_cases(
         Cancelled: the user stopped it.
     """
     plan, chosen = plan_export(cases, settings, progress, cancelled)
-    claimed = _place(plan, folder).claim(settings.overwrite)
+    claimed = place_of(plan, folder).claim(settings.overwrite)
     if not claimed.complete:
         for number, case in enumerate(chosen):
             if cancelled and cancelled():
@@ -100,7 +100,7 @@ def export_one(case: CaseState, plan: ExportPlan, folder: Path) -> None:
     """
     from pgt.export.case_export import export_case
 
-    place = _place(plan, folder)
+    place = place_of(plan, folder)
     staged = place.scratch / case.case
     export_case(case, plan, staged)
     place.put(case.case, staged)
@@ -114,7 +114,7 @@ def finish_export(plan: ExportPlan, cases: Sequence[CaseState], folder: Path) ->
         cases: all that it is about, each of which is in its place.
         folder: that was claimed for it.
     """
-    place = _place(plan, folder)
+    place = place_of(plan, folder)
     staged = place.scratch / "all"
     shutil.rmtree(staged, ignore_errors=True)
     for name, text in _common_files(plan, cases).items():
@@ -125,7 +125,8 @@ def finish_export(plan: ExportPlan, cases: Sequence[CaseState], folder: Path) ->
     place.complete()
 
 
-def _place(plan: ExportPlan, folder: Path) -> ExportFolder:
+def place_of(plan: ExportPlan, folder: Path) -> ExportFolder:
+    """The folder that a planned export lies in, or will."""
     return ExportFolder(folder, plan.identity, [vars(one) for one in plan.left_out])
 
 

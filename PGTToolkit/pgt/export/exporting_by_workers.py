@@ -17,7 +17,7 @@ from typing import Any
 from pgt.errors import PGTError
 from pgt.export.case_state import CaseState
 from pgt.export.export_settings import ExportSettings
-from pgt.export.exporting import ExportReport, finish_export, report_of
+from pgt.export.exporting import ExportReport, finish_export, place_of, report_of
 from pgt.export.manifest import ExportFolder
 from pgt.export.planning import ExportPlan, plan_export
 from pgt.scale.case_runs import ScaleSettings, run_cases
@@ -70,8 +70,8 @@ def export_by_workers(
         PGTError: the scheduler was lost, or the disk is full; the same call goes on.
     """
     plan, chosen = plan_export(cases, settings, progress)
-    place = ExportFolder(folder, plan.identity)
-    claimed = place.claim([vars(one) for one in plan.left_out], settings.overwrite)
+    place = place_of(plan, folder)
+    claimed = place.claim(settings.overwrite)
     failed: tuple[FailedCase, ...] = ()
     if not claimed.complete:
         missing = [case for case in chosen if case.case not in claimed.done]
