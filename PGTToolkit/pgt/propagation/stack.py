@@ -108,7 +108,8 @@ class Stack:
             within = tuple(index - first for index in annotated if first <= index <= last)
             text.update(repr((value, within, self.crossing[value])).encode())
             for place, indices in enumerate((within, *self.crossing[value])):
-                text.update((part.take(indices, axis=place) == value).tobytes())
+                # Not `take`, which would first copy the whole part.
+                text.update((np.moveaxis(part, place, 0)[list(indices)] == value).tobytes())
         return text.hexdigest()
 
 
