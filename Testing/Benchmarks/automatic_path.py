@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import multiprocessing
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,25 @@ class _Training:
     folder: Path
 
 
+@dataclass(frozen=True)
+class _Look:
+    """One kept-out case to segment with one model, at one stage."""
+
+    training: str
+    seed: int
+    stage: str
+    number: int
+    row: CaseRow
+    model: Path
+    folder: Path
+
+    @property
+    def kept(self) -> Path:
+        """Where the score is kept."""
+        name = f"{self.training}, seed {self.seed}, {self.stage}, case {self.number}"
+        return self.folder / f"{name.replace(', ', '-').replace(' ', '_')}.json"
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--path-iterations", type=int, default=200, help="steps of each training")
@@ -161,13 +181,18 @@ def run(options: argparse.Namespace) -> Outcome:
     # What the comparison needs first, of these the longest.
     trainings.sort(key=lambda one: (one.settings.iterations, -len(one.cases)))
     _train(trainings, options.path_jobs)
-    scores: list[Score] = []
-    for (kind, seed), place in models.items():
-        for stage in STAGES if kind == CROSS else STAGES[:1]:
-            scores += _kept_scores(kind, seed, stage, place, kept_out, folder)
+    (folder / "scores").mkdir(exist_ok=True)
+    looks = [
+        _Look(kind, seed, stage, number, row, place, folder / "scores")
+        for stage in STAGES
+        for (kind, seed), place in models.items()
+        for number, row in enumerate(kept_out)
+        if kind == CROSS or stage == STAGES[0]
+    ]
+    scores = _measured(looks, options.path_jobs)
     pseudo = _run_rounds(order, (*labelled, *unlabelled))
     seconds = {f"{kind}, seed {seed}": _seconds(place) for (kind, seed), place in models.items()}
-    return Outcome(asdict(settings), tuple(scores), pseudo, seconds)
+    return Outcome(asdict(settings), scores, pseudo, seconds)
 
 
 def dice(found: NDArray[np.integer], truth: NDArray[np.integer]) -> tuple[float, float]:
@@ -196,51 +221,42 @@ def _train_one(training: _Training) -> Path:
     return training.folder
 
 
-def _kept_scores(
-    kind: str, seed: int, stage: str, model: Path, kept_out: Sequence[CaseRow], folder: Path
-) -> list[Score]:
-    """Scores of a model's kept-out cases, kept in a file of their own."""
-    path = folder / f"{kind} {seed} {stage}.csv".replace(" ", "-")
-    if not path.exists():
-        found = _scores(kind, seed, stage, model, kept_out)
-        partial = path.with_suffix(".part")
-        with partial.open("w", newline="") as file:
-            csv.writer(file).writerows([[field.name for field in fields(Score)], *map(astuple, found)])
-        partial.replace(path)
-        mean = float(np.mean([score.dice for score in found]))
-        print(f"{time.strftime('%H:%M:%S')} {kind}, seed {seed}, {stage}: {mean:.4f}", flush=True)
-    with path.open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    return [
-        Score(
-            line["training"], int(line["seed"]), line["stage"], int(line["case"]),
-            float(line["anterior"]), float(line["posterior"]), float(line["seconds"]),
-        )
-        for line in lines
-    ]  # fmt: skip
+def _measured(looks: Sequence[_Look], jobs: int) -> tuple[Score, ...]:
+    """The scores of all looks, each kept in a file of its own as soon as it is there."""
+    missing = [look for look in looks if not look.kept.exists()]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(jobs, 1), mp_context=context) as pool:
+        for look in pool.map(_look, missing):
+            print(f"{time.strftime('%H:%M:%S')} measured {look.kept.stem}", flush=True)
+    return tuple(Score(**json.loads(look.kept.read_text())) for look in looks)
 
 
-def _scores(kind: str, seed: int, stage: str, folder: Path, kept_out: Sequence[CaseRow]) -> list[Score]:
+def _look(look: _Look) -> _Look:
+    """Segment one kept-out case and compare it with its label."""
+    import torch
+
     from pgt.reference.prediction import PredictionSettings, predict_volume
     from pgt.reference.reference_model import ReferenceModel
     from pgt.reference.selection import SelectionSettings
     from pgt.volume_io import read_label_map, read_volume
 
-    model = ReferenceModel.load(folder)
+    torch.set_num_threads(1)
     settings = {
         "reference": PredictionSettings("reference"),
         "propagation": PredictionSettings("propagation"),
         "propagation from 3 masks": PredictionSettings("propagation", SelectionSettings(None, 3)),
-    }[stage]
-    scores = []
-    for number, row in enumerate(kept_out):
-        assert row.label is not None
-        began = time.monotonic()
-        label_map, _ = predict_volume(model, read_volume(row.image), settings)
-        seconds = time.monotonic() - began
-        anterior, posterior = dice(label_map.voxels, read_label_map(row.label).voxels)
-        scores.append(Score(kind, seed, stage, number, anterior, posterior, round(seconds, 2)))
-    return scores
+    }[look.stage]
+    assert look.row.label is not None
+    model, volume = ReferenceModel.load(look.model), read_volume(look.row.image)
+    began = time.monotonic()
+    label_map, _ = predict_volume(model, volume, settings)
+    seconds = round(time.monotonic() - began, 2)
+    anterior, posterior = dice(label_map.voxels, read_label_map(look.row.label).voxels)
+    score = Score(look.training, look.seed, look.stage, look.number, anterior, posterior, seconds)
+    partial = look.kept.with_suffix(".part")
+    partial.write_text(json.dumps(asdict(score)))
+    partial.replace(look.kept)
+    return look
 
 
 def _rounds(
