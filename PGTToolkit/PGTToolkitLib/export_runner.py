@@ -11,6 +11,7 @@ from pgt.export.case_list_job import AskedCases
 from pgt.export.case_state import CaseState
 from pgt.export.export_settings import ExportSettings
 from pgt.export.exporting import ExportReport
+from pgt.export.selection import LeftOut
 from PGTToolkitLib.export_scene import SceneCase, write_case
 from PGTToolkitLib.export_states import scene_states
 from PGTToolkitLib.worker import Event, Finished, Stopped, WorkerClient
@@ -40,6 +41,8 @@ class ExportRunner:
         """What the list that was read last holds."""
         self.report: ExportReport | None = None
         """What the last export came to; None before, and after one that did not end well."""
+        self.failed: tuple[LeftOut, ...] = ()
+        """Cases that could not be exported, and why."""
 
     @property
     def busy(self) -> bool:
@@ -92,7 +95,7 @@ class ExportRunner:
                 )
             job.write_job(job_folder, job.AskedExport(source, tuple(handed), settings, folder))
 
-        self.report = None
+        self.report, self.failed = None, ()
         self._begin("export", write)
 
     def cancel(self) -> None:
@@ -104,6 +107,7 @@ class ExportRunner:
         self._worker.cancel()
         self._forgotten = self._worker.busy
         self.listed = self.report = self._asked = None
+        self.failed = ()
 
     def forget_list(self) -> None:
         """Another list is used from now on."""
@@ -125,7 +129,7 @@ class ExportRunner:
         self._worker.submit(kind, write)
 
     def _take(self, result: object) -> None:
-        if isinstance(result, ExportReport):
-            self.report = result
+        if isinstance(result, job.ExportOutcome):
+            self.report, self.failed = result.report, result.failed
         elif isinstance(result, tuple) and self._asked is not None:
             self.listed = ListedCases(self._asked, result)

@@ -236,8 +236,12 @@ def test_the_whole_path(radiologist, table, drawn, tmp_path):
     assert radiologist.ui.cancelButton.enabled
     radiologist.wait()
     assert radiologist.status == f"The export is in {tmp_path / 'export'}."
-    assert radiologist.ui.resultLabel.text.startswith("Cases written: 4; left out: 5. ")
-    assert radiologist.rows("outcomeTable")[0] == ["liver-03", "5 propagated slices wait for review."]
+    assert radiologist.ui.resultLabel.text.startswith("Cases written: 4; failed: 0; left out: 5. ")
+    assert radiologist.rows("outcomeTable")[0] == [
+        "liver-03",
+        "left out",
+        "5 propagated slices wait for review.",
+    ]
     content = json.loads(next((tmp_path / "export").rglob("dataset.json")).read_text())
     assert content["numTraining"] == 4
     assert "ignore" in content["labels"]
@@ -260,7 +264,7 @@ def test_the_whole_path(radiologist, table, drawn, tmp_path):
     radiologist.tick("replaceBox")
     radiologist.click("exportButton")
     radiologist.wait()
-    assert radiologist.ui.resultLabel.text.startswith("Cases written: 6; left out: 3. ")
+    assert radiologist.ui.resultLabel.text.startswith("Cases written: 6; failed: 0; left out: 3. ")
 
 
 def test_a_cancelled_export_goes_on(radiologist, table, tmp_path):
@@ -417,7 +421,9 @@ def test_structures_are_renamed_and_left_out(radiologist, table, tmp_path):
     assert radiologist.ui.structuresSection.text == "Structures: 2 of 3"
     radiologist.click("exportButton")
     radiologist.wait()
-    assert radiologist.ui.resultLabel.text.startswith("Cases written: 3; left out: 0. "), radiologist.status
+    assert radiologist.ui.resultLabel.text.startswith("Cases written: 3; failed: 0; left out: 0. "), (
+        radiologist.status
+    )
     for case in "abc":
         (file,) = (tmp_path / "export").rglob(f"{case}*.nii.gz")
         # The cyst hides the liver in its label map: there is no liver below it.
@@ -429,3 +435,29 @@ def test_structures_are_renamed_and_left_out(radiologist, table, tmp_path):
         radiologist.application.events()
     radiologist.click("exportButton")
     assert radiologist.status == "Tick a structure to export."
+
+
+def test_a_case_that_fails_is_named_and_the_others_are_written(radiologist, table, tmp_path):
+    lines = table.read_text().splitlines()[:4]
+    for name in ("liver-01", "liver-02", "liver-03"):
+        for suffix in (".nii.gz", ".seg.nrrd", ".json"):
+            (tmp_path / f"{name}{suffix}").write_bytes((table.parent / f"{name}{suffix}").read_bytes())
+    (tmp_path / "CASES.csv").write_text("\n".join(lines) + "\n")
+    whole = (tmp_path / "liver-02.nii.gz").read_bytes()
+    (tmp_path / "liver-02.nii.gz").write_bytes(whole[: len(whole) // 2])
+    radiologist.open_list(tmp_path / "CASES.csv")
+    radiologist.tick("nnunetBox")
+    radiologist.answer(tmp_path / "export")
+    radiologist.click("chooseFolderButton")
+    radiologist.click("exportButton")
+    radiologist.wait()
+    assert radiologist.ui.resultLabel.text.startswith("Cases written: 2; failed: 1; left out: 0. Not whole")
+    (line,) = radiologist.rows("outcomeTable")
+    assert line[:2] == ["liver-02", "failed"]
+    assert "liver-02.nii.gz" in line[2]
+    assert "cut off in this folder" in radiologist.ui.resumeLabel.text
+    (tmp_path / "liver-02.nii.gz").write_bytes(whole)
+    radiologist.tick("replaceBox")
+    radiologist.click("exportButton")
+    radiologist.wait()
+    assert radiologist.ui.resultLabel.text.startswith("Cases written: 3; failed: 0; left out: 0. ")

@@ -20,8 +20,8 @@ from pgt.annotation import SliceLedger, SliceRecord, SliceState
 from pgt.export.case_list import read_cases
 from pgt.export.case_list_job import AskedCases
 from pgt.export.export_settings import CaseFilter, ExportFormat, ExportSettings
-from pgt.export.exporting import ExportReport
 from pgt.export.folder_state import export_in
+from pgt.export.job import ExportOutcome
 from pgt.geometry import Geometry
 from pgt.volume import LabelMap, Volume
 from pgt.volume_io import read_label_map, read_layers, write_label_map, write_volume
@@ -68,7 +68,10 @@ def finish(work, seconds=120.0):
 def done(exporter):
     event = finish(exporter)
     assert isinstance(event, Finished), event
-    return event.result
+    if not isinstance(event.result, ExportOutcome):
+        return event.result
+    assert event.result.failed == exporter.failed == ()
+    return event.result.report
 
 
 def table_of(folder, count, label=LIVER):
@@ -128,7 +131,6 @@ def test_overlapping_segments_and_states_come_back(tmp_path, scene, exporter, ca
     before = scene.GetNumberOfNodes()
     exporter.export(None, cases, BOTH, tmp_path / "out")
     report = done(exporter)
-    assert isinstance(report, ExportReport)
     assert exporter.report is report
     assert report.exported == (cases[0].case,)
     assert scene.GetNumberOfNodes() == before, "the scene is only read"

@@ -11,7 +11,7 @@ from slicer.util import VTKObservationMixin
 
 from pgt.errors import InputError
 from pgt.export.case_list_job import AskedCases
-from pgt.export.exporting import ExportReport
+from pgt.export.job import ExportOutcome
 from PGTToolkitLib.export_runner import ExportRunner
 from PGTToolkitLib.panels.export_cases_section import ExportCasesSection
 from PGTToolkitLib.panels.export_desk import CaseLine, ExportDesk
@@ -136,8 +136,12 @@ class ExportPanel(VTKObservationMixin):
 
     def _came_of(self, result: object) -> str:
         """What the user reads of a finished job."""
-        if isinstance(result, ExportReport):
-            return _("The export is in {folder}.").format(folder=result.folder)
+        if isinstance(result, ExportOutcome):
+            if result.failed:
+                return _("The export in {folder} lacks cases; see why below.").format(
+                    folder=result.report.folder
+                )
+            return _("The export is in {folder}.").format(folder=result.report.folder)
         if isinstance(result, tuple):
             return _("Cases read: {count}.").format(count=len(result))
         return ""

@@ -12,13 +12,15 @@ from pgt.errors import InputError
 from pgt.export.export_settings import ExportFormat, ExportSettings
 from pgt.export.exporting import ExportReport
 from pgt.export.folder_state import export_in
+from pgt.export.selection import LeftOut
 from PGTToolkitLib.dependencies import WHEEL_FOLDER_SETTING, ensure_dependencies
 from PGTToolkitLib.export_scene import scene_cases
 from PGTToolkitLib.panels.export_desk import CaseLine, ExportDesk
 from PGTToolkitLib.panels.status_line import StatusLine
 
 _TASK = "dicom-seg"
-_CASE_WIDTH, _ROW_HEIGHT = 120, 22
+_COLUMN_WIDTHS, _ROW_HEIGHT = (90, 62, 60), 22
+_FAILED_COLOR = "#c0392b"
 _MEGABYTE = 1e6
 
 
@@ -38,12 +40,13 @@ class ExportRunSection:
         self._status = status
         self._begin = begin
         table = ui.outcomeTable
-        table.columnCount = 2
-        table.setHorizontalHeaderLabels([_("Left out"), _("Why")])
+        table.columnCount = 3
+        table.setHorizontalHeaderLabels([_("Case"), _("Export"), _("Why")])
         table.verticalHeader().visible = False
         table.verticalHeader().defaultSectionSize = _ROW_HEIGHT
         table.horizontalHeader().stretchLastSection = True
-        table.setColumnWidth(0, _CASE_WIDTH)
+        for column, width in enumerate(_COLUMN_WIDTHS):
+            table.setColumnWidth(column, width)
         ui.chooseFolderButton.clicked.connect(lambda *_args: self._choose_folder())
         ui.openExportButton.clicked.connect(lambda *_args: self._open_folder())
         ui.exportButton.clicked.connect(lambda *_args: self.export())
@@ -77,18 +80,23 @@ class ExportRunSection:
         _show(ui.resumeLabel, _resumed(desk.folder, desk.is_open and desk.parameters.replaceEarlier))
         ui.openExportButton.enabled = desk.folder is not None and desk.folder.is_dir()
         report = desk.runner.report if desk.is_open else None
-        _show(ui.resultLabel, came_of(report) if report is not None else "")
-        self._fill(report)
+        failed = desk.runner.failed
+        _show(ui.resultLabel, came_of(report, len(failed)) if report is not None else "")
+        self._fill(report.left_out if report is not None else (), failed)
 
-    def _fill(self, report: ExportReport | None) -> None:
+    def _fill(self, left_out: Sequence[LeftOut], failed: Sequence[LeftOut]) -> None:
+        """Cases that are not in the export, those that failed first."""
         table = self._ui.outcomeTable
-        left_out = report.left_out if report is not None else ()
-        table.visible = bool(left_out)
-        table.rowCount = len(left_out)
-        for row, one in enumerate(left_out):
-            for column, text in enumerate((one.case, one.reason)):
+        lines = [(one, _("failed"), _FAILED_COLOR) for one in failed]
+        lines += [(one, _("left out"), "") for one in left_out]
+        table.visible = bool(lines)
+        table.rowCount = len(lines)
+        for row, (one, what, color) in enumerate(lines):
+            for column, text in enumerate((one.case, what, one.reason)):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(text)
+                if color:
+                    item.setForeground(qt.QBrush(qt.QColor(color)))
                 table.setItem(row, column, item)
 
     def _choose_folder(self) -> None:
@@ -103,15 +111,19 @@ class ExportRunSection:
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._desk.folder)))
 
 
-def came_of(report: ExportReport) -> str:
-    """What the user reads of a finished export."""
+def came_of(report: ExportReport, failed: int = 0) -> str:
+    """What the user reads of an export whose work is over."""
     text = _("Cases written: {count}").format(count=len(report.exported))
     if report.resumed:
         text += " " + _("({count} of them in an earlier run)").format(count=len(report.resumed))
-    text += _("; left out: {count}. {files} files, {size:.1f} MB, checksums in SHA256SUMS.").format(
-        count=len(report.left_out), files=report.files, size=report.bytes / _MEGABYTE
-    )
-    return " ".join([text, *report.messages])
+    text += _("; failed: {failed}; left out: {count}.").format(failed=failed, count=len(report.left_out))
+    if failed:
+        whole = _("Not whole: mend the cases that failed, or take them out, and export with Replace.")
+    else:
+        whole = _("{files} files, {size:.1f} MB, checksums in SHA256SUMS.").format(
+            files=report.files, size=report.bytes / _MEGABYTE
+        )
+    return " ".join([text, whole, *report.messages])
 
 
 def _resumed(folder: Path | None, replacing: bool) -> str:

@@ -124,14 +124,11 @@ def export_each(
         OutputError: the folder holds something else, or cannot be written.
         Cancelled: the user stopped it.
     """
-    from pgt.export.exporting import export_one, finish_export, report_of
-    from pgt.export.manifest import ExportFolder
+    from pgt.export.exporting import export_one, finish_export, place_of, report_of
     from pgt.export.planning import plan_export
 
     plan, chosen = plan_export(cases, settings, tell, cancelled)
-    claimed = ExportFolder(folder, plan.identity).claim(
-        [vars(one) for one in plan.left_out], settings.overwrite
-    )
+    claimed = place_of(plan, folder).claim(settings.overwrite)
     failed: list[LeftOut] = []
     if not claimed.complete:
         for number, case in enumerate(chosen):
