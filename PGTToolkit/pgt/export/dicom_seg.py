@@ -176,6 +176,7 @@ def check_highdicom() -> None:
 
 def _dataset(segments: Sequence[DicomSegment], source: SourceSeries, case: str, rater: str) -> Any:
     import highdicom
+    import pydicom
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
     try:
@@ -198,11 +199,17 @@ def _dataset(segments: Sequence[DicomSegment], source: SourceSeries, case: str, 
             omit_empty_frames=any(segment.mask.any() for segment in segments),
             series_description="Segmentation exported by PGT Toolkit",
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except AttributeError as error:
+        if not isinstance(error.obj, pydicom.Dataset):
+            raise
+        raise InputError(
+            f"The DICOM series of case {case} lacks {error.name}, which a DICOM SEG needs."
+        ) from error
+    except ValueError as error:
         # Without what was said: it may quote the header, and with it the patient.
         raise InputError(
-            f"A DICOM SEG cannot refer to the DICOM series of case {case}: its headers are incomplete or "
-            "contradict each other."
+            f"A DICOM SEG cannot refer to the DICOM series of case {case}: its headers contradict each other "
+            "or the standard."
         ) from error
 
 
