@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import slicer
-import vtk
 from __feature__ import true_property  # noqa: F401 - Qt properties as attributes, as in Slicer
+from exporter import CASES, GRID, SHAPE, Radiologist, liver, states
 from PySide6 import QtCore
 
 from pgt.agreement.masks import CroppedMask
-from pgt.annotation import SliceLedger, SliceRecord, SliceState
-from pgt.geometry import Geometry
+from pgt.annotation import SliceState
 from pgt.volume import LabelMap, Segment, Volume
 from pgt.volume_io import read_label_map, write_label_map, write_volume
-
-SHAPE = (24, 20, 16)
-GRID = Geometry(SHAPE, (1.5, 1.5, 3.0))
-CASES = (
-    # name, slices annotated, reviewed, propagated, agreement, suspicious
-    ("liver-01", 4, 6, 0, 0.94, "no"),
-    ("liver-02", 3, 7, 0, 0.91, "no"),
-    ("liver-03", 3, 2, 5, 0.90, "no"),
-    ("liver-04", 2, 0, 8, 0.88, "no"),
-    ("liver-05", 5, 5, 0, 0.71, "no"),
-    ("liver-06", 4, 6, 0, 0.92, "yes"),
-    ("liver-07", 10, 0, 0, 0.95, "no"),
-    ("liver-08", 3, 7, 0, None, "no"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -59,98 +42,9 @@ def module(application, worker, monkeypatch):
     widget.cleanup()
 
 
-class Radiologist:
-    """Clicks, types and reads."""
-
-    def __init__(self, application, module):
-        self.application = application
-        self.module = module
-        self.ui = module.ui
-        self.panel = module.panel
-
-    def click(self, name):
-        button = getattr(self.ui, name)
-        assert button.enabled, f"{name} cannot be clicked: {self.status}"
-        button.click()
-        self.application.events()
-
-    def tick(self, name, ticked=True):
-        getattr(self.ui, name).checked = ticked
-        self.application.events()
-
-    def wait(self, seconds=120.0):
-        """Until the worker is done."""
-        deadline = time.monotonic() + seconds
-        while self.panel.desk.runner.busy and time.monotonic() < deadline:
-            self.application.events()
-            time.sleep(0.01)
-        self.application.events()
-        assert not self.panel.desk.runner.busy, "the worker did not end"
-
-    def answer(self, path):
-        """What the next file dialog is answered with."""
-        import qt
-
-        qt.QFileDialog.answer = str(path)
-
-    def open_list(self, table):
-        self.answer(table)
-        self.click("openListButton")
-        self.wait()
-
-    def select(self, *nodes):
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-        items = vtk.vtkIdList()
-        for node in nodes:
-            items.InsertNextId(hierarchy.GetItemByDataNode(node))
-        self.ui.segmentationTree.setCurrentItems(items)
-
-    def rows(self, table="casesTable"):
-        widget = getattr(self.ui, table)
-        return [
-            [
-                item.text() if (item := widget.item(row, column)) is not None else ""
-                for column in range(widget.columnCount)
-            ]
-            for row in range(widget.rowCount)
-        ]
-
-    def cases(self):
-        return [row[0] for row in self.rows()]
-
-    def export_column(self):
-        return {row[0]: row[4] for row in self.rows()}
-
-    @property
-    def status(self):
-        return self.ui.statusLabel.text
-
-    def picture(self, name):
-        """Keep a picture of the panel where `make screenshots` asked for it."""
-        folder = os.environ.get("PGT_SCREENSHOTS")
-        if folder:
-            self.application.photograph(Path(folder) / name)
-
-
 @pytest.fixture
 def radiologist(application, module):
     return Radiologist(application, module)
-
-
-def liver(radius):
-    points = np.moveaxis(np.indices(SHAPE), 0, -1) * np.array(GRID.spacing)
-    centre = np.array(GRID.spacing) * (np.array(SHAPE) - 1) / 2
-    return ((points - centre) ** 2).sum(axis=-1) <= radius**2
-
-
-def states(segment, annotated, reviewed, propagated):
-    """Records of the slices 3 to 12 of a segment, which the organ is on."""
-    kinds = [SliceState.ANNOTATED] * annotated + [SliceState.REVIEWED] * reviewed
-    kinds += [SliceState.PROPAGATED] * propagated
-    return SliceLedger(
-        SliceRecord(segment, 2, 3 + number, kind, "Ada", "1", confidence=0.9 if number >= annotated else None)
-        for number, kind in enumerate(kinds)
-    )
 
 
 @pytest.fixture(scope="module")
