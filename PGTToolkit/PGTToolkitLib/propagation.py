@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pgt.annotation import SliceLedger, SliceRecord, SliceState, SparseAnnotation
 from pgt.errors import InputError
+from pgt.machine_names import machine_name
 from pgt.propagation.job import write_job
 from PGTToolkitLib.boxes import Box
 from PGTToolkitLib.scene import Mask, segment_ids, volume_of
@@ -206,6 +207,7 @@ def _record(
         if record.segment == segment and stale:
             ledger.forget(segment, record.axis, record.index)
     annotated = ledger.annotated(segment, axis) or (0,)
+    machine = machine_name(result.method, result.model)
     for outcome in result.slices:
         index = outcome.index
         between = annotated[0] <= index <= annotated[-1]
@@ -221,6 +223,7 @@ def _record(
                     time=now(),
                     empty=not filled[index],
                     confidence=float(outcome.confidence),
+                    machine=machine,
                 )
             )
 

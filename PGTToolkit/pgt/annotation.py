@@ -26,6 +26,8 @@ AXIS_NAMES = ("i", "j", "k")
 LEDGER_SCHEMA = "pgt-slice-ledger"
 LEDGER_VERSION = 1
 
+_LATER_ENTRIES = {"machine"}
+
 LEDGER_TAG = "PGTToolkit.SliceStates"
 """The segment tag under which scenes and .seg.nrrd files keep a segment's slice states."""
 
@@ -57,6 +59,7 @@ class SliceRecord:
         time: ISO 8601, UTC.
         empty: the rater confirmed that the segment is absent here.
         confidence: 0 to 1 for slices that a machine filled.
+        machine: what filled the slice (`pgt.machine_names`); it stays when a rater accepts the slice.
     """
 
     segment: str
@@ -68,6 +71,7 @@ class SliceRecord:
     time: str = field(default_factory=utc_now)
     empty: bool = False
     confidence: float | None = None
+    machine: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", SliceState(self.state))
@@ -141,7 +145,7 @@ class SliceLedger:
         content = {
             "schema": LEDGER_SCHEMA,
             "version": LEDGER_VERSION,
-            "records": [asdict(record) for record in self],
+            "records": [_record_to_json(record) for record in self],
         }
         return json.dumps(content)
 
@@ -169,15 +173,20 @@ class SliceLedger:
         return cls(_record_from_json(record) for record in records)
 
 
+def _record_to_json(record: SliceRecord) -> dict[str, Any]:
+    """Entries without a value that version 1 did not have from the beginning are left out."""
+    return {name: value for name, value in asdict(record).items() if value or name not in _LATER_ENTRIES}
+
+
 def _record_from_json(content: Any) -> SliceRecord:
     types: dict[str, tuple[type, ...]] = {
         "segment": (str,), "axis": (int,), "index": (int,), "state": (str,), "rater": (str,),
         "session": (str,), "time": (str,), "empty": (bool,), "confidence": (float, int, type(None)),
     }  # fmt: skip
-    if not isinstance(content, dict) or set(content) != set(types):
+    if not isinstance(content, dict) or set(content) - _LATER_ENTRIES != set(types):
         raise InputError(f"A slice record needs exactly the entries {', '.join(types)}.")
-    for name, allowed in types.items():
-        value = content[name]
+    for name, value in content.items():
+        allowed = types.get(name, (str,))
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
             raise InputError(f"A slice record has {name} {value!r}.")
     try:

@@ -32,6 +32,7 @@ OBLIQUE = Geometry(
     ((0.8, -0.6, 0.0), (0.6, 0.8, 0.0), (0.0, 0.0, 1.0)),
 )
 PATIENT = "Doe^John"
+MACHINE = f"network old sha256:{'ab' * 32}"
 
 
 def box(shape: Sequence[int], start: Sequence[int], stop: Sequence[int]) -> np.ndarray:
@@ -93,6 +94,7 @@ def record(segment: str, index: int, state: SliceState, **others: object) -> Sli
         "session": "first",
         "time": "2026-11-21T09:30:00+00:00",
         "confidence": None if drawn else 0.75,
+        "machine": MACHINE if state is SliceState.REVIEWED else "",
         **others,
     }
     return SliceRecord(segment, 2, index, state, **values)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pgt.annotation import SliceLedger, SliceRecord, SliceState, SparseAnnotation
 from pgt.errors import InputError
 from pgt.geometry import Geometry
+from pgt.machine_names import machine_name, machine_parts
+from pgt.propagation.checkpoints import find_model
 from pgt.volume import LabelMap, Segment
 
 ANNOTATED, PROPAGATED, REVIEWED = SliceState.ANNOTATED, SliceState.PROPAGATED, SliceState.REVIEWED
@@ -32,6 +34,7 @@ records = st.builds(
     rater=st.text(max_size=5),
     session=st.text(max_size=5),
     empty=st.booleans(),
+    machine=st.text(max_size=5),
     confidence=st.none() | st.floats(0, 1),
 )
 
@@ -195,3 +198,21 @@ class TestSparseAnnotation:
             SparseAnnotation.from_label_map(label_map(), 3)
         with pytest.raises(InputError, match="axis must be i, j or k"):
             SparseAnnotation(label_map(), {1: {5: (1,)}})
+
+
+def test_what_filled_a_slice_is_kept_and_was_not_always() -> None:
+    """Records of before it was kept are read, and records without it are written as they were then."""
+    filled = record(PROPAGATED, 1, machine="network default sha256:" + "0" * 64)
+    assert SliceLedger.from_json(SliceLedger([filled]).to_json()) == SliceLedger([filled])
+    assert "machine" not in SliceLedger([record(PROPAGATED, 1)]).to_json()
+    accepted = replace(filled, state=REVIEWED, rater="Ada")
+    assert accepted.machine == filled.machine
+
+
+def test_the_machine_of_an_installed_model_has_its_hash() -> None:
+    sha256 = find_model("default").card().sha256
+    name = machine_name("network", "default")
+    assert name == f"network default sha256:{sha256}"
+    assert machine_parts(name) == ("network default", sha256)
+    assert machine_parts(machine_name("shape", None)) == ("shape", None)
+    assert machine_parts(machine_name("network", "of somebody else")) == ("network of somebody else", None)

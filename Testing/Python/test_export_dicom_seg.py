@@ -165,7 +165,7 @@ def test_codes_colours_and_algorithm_come_from_the_segments(tmp_path: Path) -> N
     liver, kidney = header.SegmentSequence
     assert (liver.SegmentLabel, liver.SegmentedPropertyTypeCodeSequence[0].CodeValue) == ("Liver", "10200004")
     assert liver.SegmentAlgorithmType == "SEMIAUTOMATIC"
-    assert liver.SegmentAlgorithmName == "network default"
+    assert liver.SegmentAlgorithmName == "network default, network old"
     assert kidney.SegmentAlgorithmType == "MANUAL"
     kind = kidney.SegmentedPropertyTypeCodeSequence[0]
     assert kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
@@ -329,6 +329,16 @@ def test_headers_that_tie_to_nothing_are_refused(tmp_path: Path, keyword: str) -
     header.save_as(file)
     with pytest.raises(InputError, match=f"without {keyword}"):
         exported(tmp_path, row, replace(SEG, overwrite=True))
+
+
+def test_an_attribute_that_is_missing_is_named(tmp_path: Path) -> None:
+    row = write_case(tmp_path)
+    for file in (tmp_path / "series").iterdir():
+        header = pydicom.dcmread(file)
+        del header.SOPInstanceUID
+        header.save_as(file)
+    with pytest.raises(InputError, match="case-1 lacks SOPInstanceUID"):
+        exported(tmp_path, row)
 
 
 def test_an_object_that_does_not_read_back_is_not_published(

@@ -95,9 +95,13 @@ def test_who_drew_what_when_and_what_a_model_filled(export: Path) -> None:
     filled = slices["k", 7]
     assert (filled["state"], filled["rater"], filled["model"]) == ("propagated", None, "network default")
     assert filled["confidence"] == 0.75
-    assert record["models"] == [{"name": "network default", "sha256": find_model("default").card().sha256}]
+    accepted = slices["k", 3]
+    assert (accepted["state"], accepted["rater"], accepted["model"]) == ("reviewed", "rater 1", "network old")
     weights = find_model("default").weights
-    assert hashlib.sha256(weights.read_bytes()).hexdigest() == record["models"][0]["sha256"]
+    assert record["models"] == [
+        {"name": "network default", "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()},
+        {"name": "network old", "sha256": "ab" * 32},
+    ]
 
 
 def test_what_the_list_says_of_the_case(export: Path) -> None:

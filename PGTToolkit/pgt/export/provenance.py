@@ -21,6 +21,7 @@ from pgt.errors import PGTError
 from pgt.export.case_state import CaseState
 from pgt.export.export_settings import ExportFormat, ExportSettings
 from pgt.export.labels import ExportLabel, labels_of_case
+from pgt.machine_names import machine_parts
 
 SCHEMA = "pgt-provenance"
 VERSION = 1
@@ -103,7 +104,7 @@ def provenance_json(
             }
             for label, segment in own
         ],
-        "models": [_model(name) for name in machines(records)],
+        "models": [{"name": name, "sha256": sha256} for name, sha256 in machines(records).items()],
         "style": case.style or None,
         "agreement": None if case.agreement is None else vars(case.agreement),
         "suspicion": None if case.suspicion is None else vars(case.suspicion),
@@ -115,11 +116,18 @@ def provenance_json(
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def machines(records: Sequence[SliceRecord]) -> tuple[str, ...]:
-    """What filled the propagated slices, as the slice states name it: method and model. Sorted."""
-    return tuple(
-        sorted({record.rater for record in records if record.state is SliceState.PROPAGATED and record.rater})
-    )
+def machines(records: Sequence[SliceRecord]) -> Mapping[str, str | None]:
+    """What filled slices, accepted ones too: method and model, with the SHA-256 of the weights. Sorted.
+
+    Slice states of before the hash was kept in them have the name of the model; its hash is then that of the
+    model which this machine has under that name.
+    """
+    found: dict[str, str | None] = {}
+    for record in records:
+        name, sha256 = _machine(record)
+        if name:
+            found[name] = sha256 or found.get(name) or _hash_here(name)
+    return dict(sorted(found.items()))
 
 
 def software() -> list[dict[str, str]]:
@@ -140,7 +148,7 @@ def _slice(record: SliceRecord) -> dict[str, Any]:
         "index": record.index,
         "state": record.state.value,
         "rater": None if by_machine else record.rater or None,
-        "model": (record.rater or None) if by_machine else None,
+        "model": _machine(record)[0] or None,
         "session": record.session or None,
         "time": record.time or None,
         "empty": record.empty,
@@ -148,11 +156,17 @@ def _slice(record: SliceRecord) -> dict[str, Any]:
     }
 
 
-def _model(machine: str) -> dict[str, str | None]:
-    """A model as the slice states name it: its method, blank, its name; some methods have no model."""
+def _machine(record: SliceRecord) -> tuple[str, str | None]:
+    """Name and hash of what filled a slice; both empty for one that was drawn."""
+    if record.machine:
+        return machine_parts(record.machine)
+    return (record.rater, None) if record.state is SliceState.PROPAGATED else ("", None)
+
+
+def _hash_here(machine: str) -> str | None:
+    """Hash of a model as the slice states name it: its method, blank, its name; some have no model."""
     method, _, name = machine.rpartition(" ")
-    sha256 = _installed_models().get(name) if method else None
-    return {"name": machine, "sha256": sha256}
+    return _installed_models().get(name) if method else None
 
 
 @cache
