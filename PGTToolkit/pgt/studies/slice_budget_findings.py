@@ -1,7 +1,7 @@
 """What a slice budget study says: the paper's three findings on these data, and how to spend a budget.
 
 A finding is put as a difference between two ways to spend the same budget, averaged over all pairs of ways
-that the study tried, with its interval over seeds and test cases (:mod:`pgt.studies.seed_case_bootstrap`).
+that the study tried, with its interval over seeds and test cases (:mod:`pgt.studies.seed_case_spread`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pgt.studies.cells import Result
 from pgt.studies.evaluation import METRIC_NAMES, MetricName, Score, mean_over_labels
-from pgt.studies.seed_case_bootstrap import Interval, Resampled, Scores, resample
+from pgt.studies.seed_case_spread import DrawnMeans, Interval, Scores, draw_means
 from pgt.studies.slice_budget_configuration import Option, SliceBudgetCell
 
 FEWEST_SEEDS = 2
@@ -73,8 +73,8 @@ class Choice:
         option: the way.
         slices: drawn in all, mean over the seeds.
         mean: of the metric.
-        best: share of the resampled studies in which it is the best way of all with its network and budget.
-        near_best: share in which it is at most the margin below the best.
+        best: how likely it is the best way of all with its network and budget.
+        near_best: how likely it is at most the margin below the best.
     """
 
     option: Option
@@ -100,7 +100,7 @@ class ScoreTable:
     Args:
         options: what was tried.
         scores: [option, seed, case] by metric; means over the labels.
-        resampled: means of the study's metric, drawn again.
+        drawn: means of the study's metric, as found and as further studies might find them.
         slices: drawn in all, mean over the seeds, [option].
         filled_iou: of the filled slices with their truth, mean over the seeds, by option; of those with
             propagation alone.
@@ -109,7 +109,7 @@ class ScoreTable:
 
     options: tuple[Option, ...]
     scores: dict[MetricName, Scores]
-    resampled: Resampled
+    drawn: DrawnMeans
     slices: NDArray[np.float64]
     filled_iou: dict[Option, float]
     seeds: int
@@ -150,7 +150,7 @@ def score_table(
     return ScoreTable(
         tuple(options),
         scores,
-        resample(scores[metric]),
+        draw_means(scores[metric]),
         np.array([np.mean([result["drawn_slices"] for result in kept[option]]) for option in options]),
         {option: float(np.mean(found)) for option, found in filled.items() if found},
         seeds,
@@ -206,13 +206,13 @@ def recommendations(table: ScoreTable, margin: float) -> tuple[Recommendation, .
             for place, option in enumerate(table.options)
             if (option.network, option.budget) == (network, budget)
         ]
-        best = table.resampled.share_best(among)
-        near = table.resampled.share_best(among, margin)
+        best = table.drawn.share_best(among)
+        near = table.drawn.share_best(among, margin)
         choices = [
             Choice(
                 table.options[place],
                 float(table.slices[place]),
-                table.resampled.of(place),
+                table.drawn.of(place),
                 float(best[number]),
                 float(near[number]),
             )
@@ -269,8 +269,8 @@ def _compared(
     if not pairs:
         return None
     each = np.stack([table.weights(plus, minus) for plus, minus in pairs])
-    difference = table.resampled.interval(each.mean(axis=0))
-    ahead = int(np.count_nonzero(each @ table.resampled.means > 0))
+    difference = table.drawn.interval(each.mean(axis=0))
+    ahead = int(np.count_nonzero(each @ table.drawn.means > 0))
     return Comparison(network, difference, len(pairs), ahead, _verdict(difference, margin, table.seeds))
 
 

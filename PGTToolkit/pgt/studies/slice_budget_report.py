@@ -16,7 +16,7 @@ from pgt import __version__
 from pgt.output_files import write_text
 from pgt.plain_data import to_plain
 from pgt.studies.evaluation import METRIC_NAMES, METRIC_TITLES
-from pgt.studies.seed_case_bootstrap import Interval
+from pgt.studies.seed_case_spread import Interval
 from pgt.studies.slice_budget import SliceBudgetResults
 from pgt.studies.slice_budget_configuration import Option
 from pgt.studies.slice_budget_findings import (
@@ -85,8 +85,8 @@ def slice_budget_page(
                 "How to spend a budget",
                 (
                     "Each line is one way to spend the budget of its block; the best by its mean stands "
-                    "first. “Best” and “near best” say in which part of 4000 resampled studies (seeds and "
-                    "test cases drawn again) it is the best way of its block, or at most "
+                    "first. “Best” and “near best” say how likely it is that with other seeds and "
+                    "other test cases it would be the best way of its block, or at most "
                     f"{_points(results.configuration.margin)} below the best.",
                 ),
                 tables=(_advice_table(advised),) if advised else (),
@@ -117,9 +117,9 @@ def _advice(results: SliceBudgetResults, advised: Recommendation) -> str:
     title = METRIC_TITLES[results.configuration.metric]
     sentence = (
         f"{advised.network}, about {best.slices:.0f} drawn slices: {_way(best)} "
-        f"({title} {_interval(best.mean)}). It was the best of {len(advised.choices)} ways in "
-        f"{best.best:.0%} of the resampled studies, and within {_points(results.configuration.margin)} of "
-        f"the best in {best.near_best:.0%}."
+        f"({title} {_interval(best.mean)}). That it is the best of {len(advised.choices)} ways is "
+        f"{best.best:.0%} likely, that it is within {_points(results.configuration.margin)} of the best "
+        f"{best.near_best:.0%}."
     )
     if alike:
         sentence += f" As good as that, as far as can be told: {'; '.join(_way(one) for one in alike)}."
@@ -219,7 +219,7 @@ def _charts(results: SliceBudgetResults, table: ScoreTable) -> tuple[LineChart, 
 
 def _point(table: ScoreTable, option: Option) -> Point:
     place = table.options.index(option)
-    found = table.resampled.of(place)
+    found = table.drawn.of(place)
     return Point(float(table.slices[place]), found.mean, found.low, found.high)
 
 
@@ -317,7 +317,7 @@ def _numbers(
                 **to_plain(option),
                 "slices": round(float(table.slices[place]), 2),
                 **{name: round(float(table.scores[name][place].mean()), 5) for name in METRIC_NAMES},
-                "interval": table.resampled.of(place).plain(),
+                "interval": table.drawn.of(place).plain(),
                 "by_seed": np.round(
                     table.scores[results.configuration.metric][place].mean(axis=1), 5
                 ).tolist(),

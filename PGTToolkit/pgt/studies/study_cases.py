@@ -76,11 +76,14 @@ class CaseReader:
         Raises:
             InputError: a file cannot be read, or the label map is on another grid than the image.
         """
-        volume, truth = read_pair(row)
+        return self.prepared(row.case, *read_pair(row))
+
+    def prepared(self, case: str, volume: Volume, truth: LabelMap) -> StudyCase:
+        """A case whose image and label map lie on one grid."""
         preparation = self.preparation
         image = preparation.image(volume)[0].numpy()
         label = preparation.labels(truth).numpy().argmax(axis=0).astype(np.int16)
-        return StudyCase(row.case, image, label, working_grid(volume.geometry, preparation), truth)
+        return StudyCase(case, image, label, working_grid(volume.geometry, preparation), truth)
 
     def labelled(self, probabilities: NDArray[np.float32], truth: LabelMap) -> NDArray[Any]:
         """Label values on a case's own grid from probabilities [class, i, j, k] on its working grid."""
@@ -131,8 +134,8 @@ def read_cases(
         raise InputError(f"No case has {named}; there are {', '.join(map(str, present)) or 'none'}.")
     reader = CaseReader(spacing or _median_spacing([volume.geometry for volume, _ in pairs]), wanted)
     cases = []
-    for number, row in enumerate(rows):
-        cases.append(reader.read(row))
+    for number, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+        cases.append(reader.prepared(row.case, *pair))
         progress(number + 1, len(rows))
     return reader, tuple(cases)
 
@@ -141,15 +144,13 @@ def read_pair(row: CaseRow) -> tuple[Volume, LabelMap]:
     """The image and label map of a case, on one grid.
 
     Raises:
-        InputError: a file cannot be read, the grids differ, or the image holds no finite numbers.
+        InputError: a file cannot be read, or the grids differ.
     """
     assert row.label is not None  # study_rows
     volume, truth = read_volume(row.image), read_label_map(row.label)
     difference = truth.geometry.difference(volume.geometry)
     if difference is not None:
         raise InputError(f"{row.label} (case {row.case}) does not lie on its image: {difference}.")
-    if not np.isfinite(volume.voxels).all():
-        raise InputError(f"{row.image} (case {row.case}) holds voxels that are no finite numbers.")
     return volume, truth
 
 
