@@ -194,6 +194,33 @@ def test_headings_sort(radiologist, table):
     assert radiologist.cases() == [case[0] for case in CASES]
 
 
+def test_what_others_know_of_the_cases_is_taken_over(radiologist, table, tmp_path):
+    radiologist.open_list(table)
+    pairs = [{"case": "liver-08", "kind": "inter-rater", "dice": value} for value in (0.8, 0.9)]
+    (tmp_path / "report.json").write_text(json.dumps({"schema": "pgt-agreement", "pairs": pairs}))
+    suspects = [{"case": "liver-01", "suggestion": "bad label", "score": 0.9}]
+    (tmp_path / "suspects.json").write_text(json.dumps(suspects))
+    for button, path in (
+        ("reportButton", tmp_path), ("suspectsButton", tmp_path / "suspects.json"), ("seriesButton", tmp_path)
+    ):  # fmt: skip
+        radiologist.answer(path)
+        radiologist.click(button)
+        radiologist.wait()
+    rows = {row[0]: row for row in radiologist.rows()}
+    assert rows["liver-08"][2] == "0.85"
+    assert rows["liver-07"][2] == "0.95", "the list's own"
+    assert rows["liver-01"][3] == "suspicious"
+    assert radiologist.ui.casesTable.item(0, 3).toolTip() == "bad label"
+    radiologist.click("readAgainButton")
+    radiologist.click("cancelButton")
+    radiologist.wait()
+    assert radiologist.status in ("Stopped. The cases were not read.", "Cases read: 8.")
+    radiologist.answer("")
+    radiologist.click("suspectsButton")
+    radiologist.wait()
+    assert radiologist.rows()[0][3] == "usual"
+
+
 def test_bad_lists_are_one_sentence(radiologist, table, tmp_path):
     (tmp_path / "CASES.csv").write_text("case,image,label\na,nothing.nii.gz,nothing.nii.gz\n")
     radiologist.open_list(tmp_path / "CASES.csv")

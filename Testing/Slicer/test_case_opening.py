@@ -12,11 +12,14 @@ from pgt.annotation import SliceLedger, SliceRecord, SliceState
 from pgt.errors import InputError
 from pgt.export.case_list import read_cases
 from pgt.export.case_state import CaseFile, CaseState
+from pgt.export.export_settings import ExportFormat, ExportSettings
+from pgt.export.exporting import export_cases
 from pgt.geometry import Geometry
 from pgt.volume import LabelMap, Volume
 from pgt.volume_io import write_label_map, write_volume
 from PGTToolkitLib import export_scene
 from PGTToolkitLib.case_opening import open_case, opened_to_export
+from PGTToolkitLib.export_states import scene_states
 from PGTToolkitLib.ledger_tags import read_ledger
 from PGTToolkitLib.scene import SegmentationGrid, ijk_to_ras, nodes_of, segment_ids
 from PGTToolkitLib.segment_writer import SegmentChange, SegmentWriter
@@ -66,6 +69,31 @@ def test_one_from_a_packed_scene_is_no_file_to_save_to(tmp_path, scene, files):
     open_case(scene, inside)
     assert opened(scene).GetStorageNode() is None
     assert list(read_ledger(opened(scene))) == list(state.records)
+
+
+def test_scenes_that_slicer_saved_are_cases(tmp_path, scene, drawn):  # noqa: F811 - the fixture
+    node, image, geometry = drawn
+    export_scene.add([node])
+    (shown,) = scene_states(export_scene.scene_cases(scene))
+    for one in (node, image):
+        one.AddDefaultStorageNode()
+    (tmp_path / "scenes").mkdir()
+    assert scene.WriteToMRB(str(tmp_path / "scenes" / "patient 7.mrb"), None)
+    scene.Clear(0)
+    (state,) = read_cases(tmp_path / "scenes")
+    assert state.case == "patient 7"
+    assert state.records == shown.records
+    assert state.overlapping
+    assert [(one.name, one.axis, one.shown) for one in state.segments] == [
+        (one.name, one.axis, one.shown) for one in shown.segments
+    ]
+    open_case(scene, state)
+    grid = SegmentationGrid(opened(scene), drawn_on(opened(scene)))
+    np.testing.assert_allclose(ijk_to_ras(grid.volume_node), geometry.ijk_to_ras, atol=1e-5)
+    for segment, mask in zip(segment_ids(opened(scene)), (LIVER, TUMOUR), strict=True):
+        np.testing.assert_array_equal(grid.mask(segment), mask)
+    report = export_cases([state], ExportSettings((ExportFormat.SEG_NRRD,)), tmp_path / "out")
+    assert report.exported == ("patient 7",)
 
 
 def test_a_plain_label_map_gets_the_states_that_the_list_names(tmp_path, scene, direction):

@@ -46,12 +46,11 @@ class ExportPanel(VTKObservationMixin):
         self.progress.finished = self._came_of
         self.progress.worded = _worded
         self.progress.ended = self.refresh
-        self.progress.cancelled = _("Stopped. Cases that were written stay; Export goes on with the others.")
         ui.cancelButton.clicked.connect(lambda *_args: self.cancel())
-        self.cases = ExportCasesSection(ui, self.desk, self.status, self.begin, self.refresh)
+        self.cases = ExportCasesSection(ui, self.desk, self.status, self._begin_reading, self.refresh)
         self.filter = ExportFilterSection(ui, self.desk)
         self.structures = StructuresSection(ui, self.desk, self.status)
-        self.run = ExportRunSection(ui, self.desk, self.status, self.begin)
+        self.run = ExportRunSection(ui, self.desk, self.status, self._begin_export)
         self._tried: AskedCases | None = None
         ui.segmentationTree.setMRMLScene(slicer.mrmlScene)
         # Several choices come together; looking once, after the last, is enough.
@@ -68,6 +67,14 @@ class ExportPanel(VTKObservationMixin):
         self._tried = self.desk.source
         self.progress.follow()
         self.refresh()
+
+    def _begin_reading(self, start: Callable[[], None]) -> None:
+        self.progress.cancelled = _("Stopped. The cases were not read.")
+        self.begin(start)
+
+    def _begin_export(self, start: Callable[[], None]) -> None:
+        self.progress.cancelled = _("Stopped. Cases that were written stay; Export goes on with the others.")
+        self.begin(start)
 
     def cancel(self) -> None:
         """Stop within a second."""
@@ -132,7 +139,7 @@ class ExportPanel(VTKObservationMixin):
             return
         self._tried = source
         with self.status.problems():
-            self.begin(lambda: self.desk.runner.read_list(source))
+            self._begin_reading(lambda: self.desk.runner.read_list(source))
 
     def _came_of(self, result: object) -> str:
         """What the user reads of a finished job."""
