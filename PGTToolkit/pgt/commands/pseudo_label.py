@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pgt.commands.case_lists import DEFAULT_RETRIES, RETRIES, SCHEDULER, WORKERS, check_places
 from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.choices import Device
 from pgt.commands.outputs import made_folder
 from pgt.commands.progress import ProgressBar
+from pgt.errors import InputError
+from pgt.scale.case_runs import ScaleSettings
 
 if TYPE_CHECKING:
     from pgt.progress import Progress
@@ -27,24 +30,31 @@ class Size(str, Enum):
 
 
 def pseudo_label(
-    cases: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CASES.csv", help="Columns case, image, label; cases without a label are to be labelled."
-        ),
-    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where rounds go, or go on.")
     ],
+    cases: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CASES.csv", help="Columns case, image, label; cases without a label are to be labelled."
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--cases", metavar="CASES.csv", help="The same, as other commands take it.")
+    ] = None,
     models: Annotated[int | None, typer.Option(metavar="N", help="Models trained in every round.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(metavar="T", help="Agreement from which a label is accepted, 0 to 1.")
+        float | None,
+        typer.Option(metavar="T", help="Accept from this score on, 0 to 1; else round 1's middle score."),
     ] = None,
     rounds: Annotated[int | None, typer.Option(metavar="N", help="Rounds at most.")] = None,
     size: Annotated[Size, typer.Option(help="small suits a CPU; published is the paper's.")] = Size.SMALL,
     iterations: Annotated[int | None, typer.Option(metavar="N", help="Training steps of each model.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="Start of random choices.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.AUTO,
+    scheduler: Annotated[str | None, SCHEDULER] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+    retries: Annotated[int, RETRIES] = DEFAULT_RETRIES,
     force: Annotated[
         bool, typer.Option("--force", help="Begin anew where FOLDER holds rounds of other cases or settings.")
     ] = False,
@@ -52,20 +62,25 @@ def pseudo_label(
     """Label cases in rounds: train several models, accept labels they agree on, and train again with them.
 
     FOLDER/round-N/labels holds the accepted label maps, CASES.csv beside it all labelled cases so far and
-    manifest.json every score. A run that was stopped goes on where it was.
+    manifest.json every score. A run that was stopped goes on where it was. This process trains the models;
+    with --workers or --scheduler several others label the cases.
     """
+    if (cases is None) == (table is None):
+        raise InputError("Give one table of cases, as CASES.csv or --cases CASES.csv.")
+    check_places(scheduler, workers)
     from pgt.case_table import read_case_table
     from pgt.reference.pseudo_label_plan import RoundSettings, RoundsOrder, check_order
 
     given: dict[str, Any] = {"models": models, "threshold": threshold, "rounds": rounds}
     order = RoundsOrder(
-        rows=read_case_table(cases),
+        rows=read_case_table(cases or table or Path()),
         folder=output,
         settings=RoundSettings(
             **{name: value for name, value in given.items() if value is not None},
             training=_training(size, iterations, seed, device),
         ),
         force=force,
+        scale=_scale(output, workers, scheduler, retries, device),
     )
     check_order(order)
     with made_folder(output), ProgressBar("Starting") as bar:
@@ -73,6 +88,15 @@ def pseudo_label(
     for one in made:
         typer.echo(_sentence(one))
     typer.echo(f"{_ending(order, made)} The labels lie in {output}.")
+
+
+def _scale(
+    folder: Path, workers: int | None, scheduler: str | None, retries: int, device: Device
+) -> ScaleSettings | None:
+    """Who labels; None where nobody else was asked for."""
+    if workers is None and scheduler is None:
+        return None
+    return ScaleSettings(folder, workers, scheduler, retries, gpu=device is not Device.CPU)
 
 
 def label_in_rounds(report: Report, order: RoundsOrder) -> tuple[RoundManifest, ...]:

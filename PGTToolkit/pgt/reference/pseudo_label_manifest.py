@@ -11,6 +11,9 @@ from typing import Any
 from pgt.errors import InputError
 from pgt.output_files import write_text
 from pgt.plain_data import from_plain, to_plain
+from pgt.propagation.checkpoints import sha256_of
+from pgt.reference.consensus_score import ConsensusScore
+from pgt.reference.pseudo_label_plan import REJECTED
 
 SCHEMA = "pgt-pseudo-label-round"
 VERSION = 1
@@ -67,6 +70,25 @@ class ScoredCase:
     sha256: str
 
 
+def scored_case(case: str, score: ConsensusScore, path: Path) -> ScoredCase:
+    """What is kept of a pseudo-label until all cases have theirs; then the threshold decides.
+
+    Args:
+        case: its name.
+        score: of the models' agreement.
+        path: of its label map, where it lies now.
+    """
+    return ScoredCase(
+        case=case,
+        score=round(score.score, 6),
+        structures={str(value): round(one, 6) for value, one in score.structures.items()},
+        slices={str(value): count for value, count in score.slices.items()},
+        accepted=False,
+        label=f"{REJECTED}/{path.name}",
+        sha256=sha256_of(path),
+    )
+
+
 @dataclass(frozen=True)
 class RoundManifest:
     """One round.
@@ -75,7 +97,7 @@ class RoundManifest:
         number: of the round, from 1.
         software: version of PGT Toolkit.
         finished: when, ISO 8601 in UTC.
-        threshold: that the scores were held against.
+        threshold: that the scores were held against; unasked for, the middle score of the first round.
         settings: how the models were trained, `pgt.reference.settings.ReferenceSettings`.
         models: that labelled.
         learnt_from: the labelled cases, in the order of the table.

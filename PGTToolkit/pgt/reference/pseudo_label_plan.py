@@ -25,11 +25,13 @@ from pgt.errors import InputError, OutputError
 from pgt.output_files import write_text
 from pgt.plain_data import to_plain
 from pgt.reference.settings import ReferenceSettings
+from pgt.scale.case_runs import ScaleSettings
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 CASES = "CASES.csv"
 MODELS, SCORED, LABELS, REJECTED = "models", "scored", "labels", "rejected"
+UNDER_WAY = "under-way"
 
 _SCHEMA = "pgt-pseudo-label-plan"
 _VERSION = 1
@@ -44,7 +46,9 @@ class RoundSettings:
 
     Args:
         models: trained in every round, each from another start.
-        threshold: a pseudo-label is accepted from this score on (equation 1), 0 to 1.
+        threshold: a pseudo-label is accepted from this score on (equation 1), 0 to 1. How far models agree
+            depends on data and training, so by default it is the middle score of the first round: the more
+            certain half of the cases, and whatever reaches as much in later rounds.
         rounds: at most.
         training: of each model; ``seed`` is where the models' seeds begin.
 
@@ -53,14 +57,14 @@ class RoundSettings:
     """
 
     models: int = 3
-    threshold: float = 0.85
+    threshold: float | None = None
     rounds: int = 5
     training: ReferenceSettings = field(default_factory=ReferenceSettings)
 
     def __post_init__(self) -> None:
         if self.models < 2:
             raise InputError(f"Agreement of models needs two models or more, not {self.models}.")
-        if not 0 < self.threshold <= 1:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
             raise InputError(f"The threshold lies above 0 and up to 1, not at {self.threshold}.")
         if self.rounds < 1:
             raise InputError(f"There must be at least one round, not {self.rounds}.")
@@ -75,12 +79,14 @@ class RoundsOrder:
         folder: made where missing; a second run goes on with what it holds.
         settings: of the rounds.
         force: begin anew where the folder holds rounds of other cases or settings.
+        scale: several workers that label, here or on a cluster; None for this process.
     """
 
     rows: tuple[CaseRow, ...]
     folder: Path
     settings: RoundSettings = field(default_factory=RoundSettings)
     force: bool = False
+    scale: ScaleSettings | None = None
 
 
 def check_order(order: RoundsOrder) -> None:
@@ -129,7 +135,7 @@ def begin(order: RoundsOrder) -> None:
     plan = plan_of(order)
     try:
         order.folder.mkdir(exist_ok=True)
-        if order.force and _held(order.folder) != _unchanging(plan):
+        if order.force and not _goes_on(order.folder, plan):
             (order.folder / PLAN).unlink(missing_ok=True)
             for path in order.folder.iterdir():
                 if _ROUND.fullmatch(path.name) and path.is_dir():
@@ -171,6 +177,14 @@ def _check_same(folder: Path, plan: dict[str, Any]) -> None:
             f"{folder} holds rounds with other settings ({_difference(held, wanted)}); name another folder, "
             "or give --force to begin anew."
         )
+
+
+def _goes_on(folder: Path, plan: dict[str, Any]) -> bool:
+    """Whether the folder holds rounds of these cases and settings; a damaged plan is of none."""
+    try:
+        return _held(folder) == _unchanging(plan)
+    except InputError:
+        return False
 
 
 def _held(folder: Path) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -31,6 +32,7 @@ from pgt.propagation.checkpoints import sha256_of
 from pgt.propagation.fillers import choose_device
 from pgt.propagation.windowing import choose_windowing
 from pgt.reference.cases import ReferenceCase
+from pgt.reference.labelling_by_workers import Labelling, label_by_workers
 from pgt.reference.model_folder import DEEPLAB, TRANSUNET
 from pgt.reference.pseudo_label_manifest import (
     LearntCase,
@@ -38,6 +40,7 @@ from pgt.reference.pseudo_label_manifest import (
     ScoredCase,
     UsedModel,
     read_manifest,
+    scored_case,
     write_manifest,
 )
 from pgt.reference.pseudo_label_plan import (
@@ -47,6 +50,7 @@ from pgt.reference.pseudo_label_plan import (
     MODELS,
     REJECTED,
     SCORED,
+    UNDER_WAY,
     RoundsOrder,
     begin,
     check_order,
@@ -54,6 +58,7 @@ from pgt.reference.pseudo_label_plan import (
 from pgt.reference.pseudo_labels import PseudoLabel, pseudo_label
 from pgt.reference.reference_model import ReferenceModel
 from pgt.reference.training import train_reference
+from pgt.scale.case_runs import ScaleSettings
 from pgt.volume import Segment
 from pgt.volume_io import read_volume, write_label_map
 
@@ -135,6 +140,7 @@ class _Round:
         self.folder = order.folder / f"round-{self.number}"
         self._progress, self._cancelled = progress, cancelled
         accepted = {case.case: (made.number, case) for made in before for case in made.accepted}
+        self.first_threshold = before[0].threshold if before else None
         self.scores = {name: case.score for name, (_, case) in accepted.items()}
         self.labels = {row.case: (row.label, None) for row in order.rows if row.label}
         self.labels.update(
@@ -152,13 +158,13 @@ class _Round:
             return self._checked(read_manifest(manifest), manifest)
         _make(self.folder, self.folder / MODELS)
         models = [self._model(number) for number in range(self.settings.models)]
-        scored = self._scored(models)
+        threshold, scored = self._judged(self._scored(models))
         self._sort(scored)
         made = RoundManifest(
             number=self.number,
             software=__version__,
             finished=utc_now(),
-            threshold=self.settings.threshold,
+            threshold=threshold,
             settings=to_plain(self.settings.training),
             models=tuple(self._used(number) for number in range(self.settings.models)),
             learnt_from=tuple(
@@ -210,6 +216,8 @@ class _Round:
         _make(folder)
         named = any(Segment.numbered(value).name != name for value, name in _classes(models[0]).items())
         suffix = ".seg.nrrd" if named else ".nii.gz"  # only NRRD keeps the names of structures
+        if self.order.scale is not None:
+            self._label_by_workers(suffix, folder, self.order.scale)
         scored = []
         for number, row in enumerate(self.left):
             record, name = folder / f"{row.case}.json", row.case + suffix
@@ -220,20 +228,42 @@ class _Round:
             scored.append(from_plain(ScoredCase, _read_json(record)))
         return scored
 
+    def _judged(self, scored: Sequence[ScoredCase]) -> tuple[float, list[ScoredCase]]:
+        """The threshold, and what it accepts: the one asked for, or the middle score of the first round."""
+        threshold = self.settings.threshold
+        if threshold is None:
+            threshold = self.first_threshold
+        if threshold is None:
+            threshold = round(median(case.score for case in scored), 6)
+        judged = []
+        for case in scored:
+            # Of what no model found anything in there is nothing to learn, however low the threshold.
+            accepted = case.score >= threshold and case.score > 0
+            place = LABELS if accepted else REJECTED
+            judged.append(replace(case, accepted=accepted, label=f"{place}/{Path(case.label).name}"))
+        return threshold, judged
+
+    def _label_by_workers(self, suffix: str, folder: Path, scale: ScaleSettings) -> None:
+        missing = [row for row in self.left if not (folder / f"{row.case}.json").exists()]
+        under_way = self.folder / UNDER_WAY
+        shutil.rmtree(under_way, ignore_errors=True)
+        _make(under_way)
+        models = tuple(self.folder / MODELS / str(number + 1) for number in range(self.settings.models))
+        labelling = Labelling(models, self.settings.training.device, suffix)
+        began = time.monotonic()
+
+        def tell(ended: int) -> None:
+            passed = time.monotonic() - began
+            words = f"Round {self.number}, labelling"
+            self._progress(Progress(ended, len(missing), passed, words))
+
+        label_by_workers(missing, labelling, folder, replace(scale, folder=under_way), tell)
+        shutil.rmtree(under_way, ignore_errors=True)
+
     def _keep(self, case: str, made: PseudoLabel, path: Path, record: Path) -> None:
         """Write a pseudo-label and, last, its score."""
         write_label_map(made.label_map, path, overwrite=True)
-        score, certainty = made.score, round(made.score.score, 6)
-        accepted = certainty >= self.settings.threshold
-        entry = ScoredCase(
-            case=case,
-            score=certainty,
-            structures={str(value): round(one, 6) for value, one in score.structures.items()},
-            slices={str(value): count for value, count in score.slices.items()},
-            accepted=accepted,
-            label=f"{LABELS if accepted else REJECTED}/{path.name}",
-            sha256=sha256_of(path),
-        )
+        entry = scored_case(case, made.score, path)
         write_text(record, json.dumps(to_plain(entry), indent=1) + "\n", overwrite=True)
 
     def _sort(self, scored: Sequence[ScoredCase]) -> None:
