@@ -24,7 +24,7 @@ SLICER = {
 }
 SLICER |= {"MRMLCorePython", "MRMLLogicPython", "vtkITK", "SampleData"}
 QT = {"qt", "ctk", "PySide6", "PythonQt", "qSlicerScriptedLoadableModule"}
-HEAVY = {"torch", "monai", "SimpleITK", "scipy", "itk", "matplotlib", "pydicom"}
+HEAVY = {"torch", "monai", "SimpleITK", "scipy", "itk", "matplotlib", "pydicom", "dask", "distributed"}
 
 
 def python_files(folder: Path) -> list[Path]:

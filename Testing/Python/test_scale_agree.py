@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -97,22 +96,3 @@ def test_clusters_that_cannot_be_used(tmp_path: Path, capfd: pytest.CaptureFixtu
     refused(run_here(capfd, "agree", *paths, "-o", tmp_path / "out", "--scheduler", "tcp://x:1"), "--cases")
     assert listing(tmp_path) == before
     assert not (tmp_path / "out").exists()
-
-
-def test_over_a_cluster_the_report_is_the_same(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("distributed")
-    from Benchmarks.dask_cluster import dask_cluster
-
-    table = two_cases(tmp_path)
-    (tmp_path / "dask").mkdir()
-    alone = run_here(capfd, "agree", "--cases", table, "-o", tmp_path / "alone")
-    with dask_cluster(tmp_path / "dask", workers=1) as cluster:
-        far = run_here(
-            capfd, "agree", "--cases", table, "-o", tmp_path / "far", "--scheduler", cluster.address
-        )
-    assert (alone.status, far.status) == (0, 0), alone.err + far.err
-    assert set(listing(tmp_path / "far")) == set(listing(tmp_path / "alone"))
-    reports = [json.loads((tmp_path / name / "report.json").read_text()) for name in ("alone", "far")]
-    assert reports[0]["pairs"] == reports[1]["pairs"]
-    assert len(reports[0]["pairs"]) == 2
-    assert (tmp_path / "alone" / "pairs.csv").read_text() == (tmp_path / "far" / "pairs.csv").read_text()

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,17 +63,17 @@ def test_a_worker_killed_half_way_and_then_the_scheduler(
 
     thread = start()
     wait_until_ended(log, 5)
-    killed = cluster.workers[0]
-    killed.kill()
+    time.sleep(0.1)  # into the next case
+    cluster.workers[0].kill()
     thread.join(60)
     assert [outcome.end for outcome in reports[0].outcomes] == ["done"] * len(CASES)
     assert reports[0].stopped == ""
     times = counted(log)
-    # Exactly once: no case came to its end twice, and only the killed worker's one was begun twice.
-    assert all(times["ended", case] == 1 for case in CASES)
+    # Exactly once: only the case that the killed worker had in hand was begun, and may have ended, twice.
     begun = [times["begun", case] for case in CASES]
     assert sorted(begun)[:-1] == [1] * (len(CASES) - 1)
     assert max(begun) <= 2
+    assert all(1 <= times["ended", case] <= times["begun", case] for case in CASES)
     assert sorted(path.name for path in results.iterdir()) == CASES
     for case, times_begun in zip(CASES, begun, strict=True):
         assert (results / case / OUTPUT).read_text() == f"IMAGE OF {case.upper()}"
@@ -121,7 +122,8 @@ def test_workers_that_cannot_be_used(
         run_cases(tasks, settings)
     monkeypatch.undo()
     assert not list(results.iterdir())
-    report = run_cases(tasks, settings)
+    monkeypatch.chdir(tmp_path)  # the workers are somewhere else
+    report = run_cases(tasks, replace(settings, folder=Path("results")))
     assert [outcome.end for outcome in report.outcomes] == ["failed", "done"]
     assert report.outcomes[0].reason == f"{tmp_path / 'a.image'} is damaged."
 

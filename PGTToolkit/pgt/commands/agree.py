@@ -171,7 +171,7 @@ def _scale(output: Path, scheduler: str | None) -> Iterator[ScaleSettings | None
         yield None
         return
     with staging_folder(output) as staging:
-        yield ScaleSettings(output, scheduler=scheduler, staging=staging.resolve())
+        yield ScaleSettings(output, scheduler=scheduler, staging=staging.absolute())
 
 
 def agree_files(report: Report, files: AgreementFiles) -> Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class CasePropagation:
 def propagate_list(table: Path, options: PropagationOptions, settings: ScaleSettings) -> None:
     """Run a table. Raises as `pgt.commands.case_lists.run_list`."""
     rows = read_case_table(table, needed=("case", "image", "label"))
+    options = _found_from_anywhere(options)
     for row in rows:
         row_slices(table, row), row_axis(table, row)
     run_list(
@@ -138,8 +139,8 @@ def _task(options: PropagationOptions, row: CaseRow) -> CaseTask:
     axis = row_axis(options.table, row)
     slices = row_slices(options.table, row)
     case = CasePropagation(
-        image=row.image.resolve(),
-        annotation=row.label.resolve(),
+        image=row.image.absolute(),
+        annotation=row.label.absolute(),
         slices=options.slices if slices is None else slices,
         axis=options.axis if axis is None else axis,
         label=label_name(row),
@@ -163,10 +164,19 @@ def _task(options: PropagationOptions, row: CaseRow) -> CaseTask:
     )
 
 
+def _found_from_anywhere(options: PropagationOptions) -> PropagationOptions:
+    """The options with absolute paths: workers elsewhere have other working folders."""
+    model = Path(options.model)
+    is_path = model.is_file() or (len(model.parts) > 1 and model.exists())
+    return replace(
+        options,
+        model=str(model.absolute()) if is_path else options.model,
+        styles=options.styles and options.styles.absolute(),
+    )
+
+
 def _with_hashes(options: PropagationOptions) -> PropagationOptions:
     """The options with the hashes of the models that they mean on this machine. Raises PGTError."""
-    from dataclasses import replace
-
     from pgt.propagation.checkpoints import sha256_of, weights_path
 
     model = styles = ""

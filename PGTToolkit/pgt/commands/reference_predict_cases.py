@@ -64,7 +64,9 @@ def predict_list(table: Path, options: PredictionOptions, settings: ScaleSetting
     named = any(
         Segment.numbered(value).name != name for value, name in zip(card.values, card.names, strict=True)
     )
-    shared = ListOptions(options, table, named, weights_of(options.model))
+    # Workers elsewhere have other working folders.
+    found = replace(options, model=options.model.absolute())
+    shared = ListOptions(found, table, named, weights_of(options.model))
     run_list(
         ListOrder(
             command="reference predict",
@@ -99,7 +101,7 @@ def predict_case(case: CasePrediction, folder: Path) -> Mapping[str, Any]:
 
 
 def _task(options: ListOptions, row: CaseRow) -> CaseTask:
-    case = CasePrediction(row.image.resolve(), options)
+    case = CasePrediction(row.image.absolute(), options)
     left_out = ("model", "device")
     chosen = {name: value for name, value in to_plain(options.options).items() if name not in left_out}
     return CaseTask(

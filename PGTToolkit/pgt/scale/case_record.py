@@ -233,7 +233,7 @@ def _hash(path: Path) -> str:
 
 
 def _place(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,8 +106,9 @@ def run_cases(
             ended[task.case] = found
     with contextlib.ExitStack() as stack:
         staging = settings.staging or stack.enter_context(staging_folder(settings.folder))
+        # Absolute, as workers elsewhere have other working folders; links stay, as these may lead elsewhere.
         orders = [
-            CaseOrder(task, settings.folder, staging, settings.force)
+            CaseOrder(task, settings.folder.absolute(), staging.absolute(), settings.force)
             for task in tasks
             if task.case not in ended
         ]

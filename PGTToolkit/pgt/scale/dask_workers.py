@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,10 @@ class DaskWorkers:
         """Have a case done when the scheduler finds a worker for it."""
         # No name of a case: keys are shown on the scheduler's page and in its logs.
         key = f"pgt-case-{self._submitted:05d}-{uuid.uuid4().hex}"
-        future = self._client.submit(do_case, order, key=key, pure=False, retries=0)
+        try:
+            future = self._client.submit(do_case, order, key=key, pure=False, retries=0)
+        except (OSError, RuntimeError) as error:
+            raise self._lost() from error
         self._submitted += 1
         self._futures[order.task.case] = future
         future.add_done_callback(self._ended.put)
@@ -81,7 +85,10 @@ class DaskWorkers:
 
     def drop_waiting(self) -> tuple[str, ...]:
         """Take back what was not begun."""
-        begun = {key for keys in self._client.processing().values() for key in keys}
+        try:
+            begun = {key for keys in self._client.processing().values() for key in keys}
+        except (OSError, RuntimeError) as error:
+            raise self._lost() from error
         dropped = {case: future for case, future in self._futures.items() if future.key not in begun}
         for case, future in dropped.items():
             del self._futures[case]
@@ -97,7 +104,10 @@ class DaskWorkers:
 
     def _check_alive(self, lost: bool = False) -> None:
         if lost or self._client.status != "running":
-            raise WorkersLostError(f"The Dask scheduler at {self._address} was lost.")
+            raise self._lost()
+
+    def _lost(self) -> WorkersLostError:
+        return WorkersLostError(f"The Dask scheduler at {self._address} was lost.")
 
 
 def _connected(address: str) -> Client:
@@ -111,14 +121,19 @@ def _connected(address: str) -> Client:
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said in one sentence
     try:
-        return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="pgt")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about versions of packages; those of this project are checked
+            return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="pgt")
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise InputError(f"No Dask scheduler answers at {address}.") from error
 
 
 def _check_workers(client: Client, address: str, staging: Path) -> None:
     """Refuse workers that could not do a single case; those that join later are not asked."""
-    answers: dict[str, Any] = client.run(readiness, str(staging), on_error="return")
+    try:
+        answers: dict[str, Any] = client.run(readiness, str(staging), on_error="return")
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"The Dask scheduler at {address} was lost.") from error
     for worker, answer in answers.items():
         if isinstance(answer, Exception):
             raise InputError(
