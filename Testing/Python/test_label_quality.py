@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -117,12 +119,19 @@ def test_gains_are_paired_by_case_and_widened_for_their_number():
     # The same difference, but one seed says the opposite.
     results[3, 1] = results[0, 1] - 0.01
     again = gains("abcd", quality.mean(axis=1).tolist(), results)
-    assert not next(gain for gain in again if (gain.worse, gain.better) == ("a", "d")).every_seed
+    again_whole = next(gain for gain in again if (gain.worse, gain.better) == ("a", "d"))
+    assert not again_whole.every_seed
+    assert not again_whole.paid_off
+    turned = gains("abcd", (-quality.mean(axis=1)).tolist(), _made(0.7, noise=0.005, versions=4)[1])
+    assert next(gain for gain in turned if (gain.worse, gain.better) == ("d", "a")).lost
 
 
 def test_pay_off_sums_pairs_up():
     def gain(improvement: float, paid: bool) -> Gain:
         return Gain("a", "b", improvement, Estimate(0.1, 0.05 if paid else -0.05, 0.2, 9), True)
+
+    loss = Gain("a", "b", 0.2, Estimate(-0.1, -0.2, -0.05, 9), True)
+    assert (pay_off([loss]).lost, pay_off([loss]).paid) == (1, 0)
 
     found = pay_off(
         [gain(0.3, True), gain(0.01, True), gain(0.05, False), gain(0.1, True), gain(0.02, False)]
@@ -179,6 +188,20 @@ def test_the_answer_follows_the_data():
     assert "improving these labels is not worth it" in said[1]
     assert any("6 of 6 versions helped beyond doubt" in sentence for sentence in sentences(answers[2]))
     assert "in-domain, and by" in comparison(answers)
+
+
+def test_versions_that_differ_without_regard_to_quality_are_not_worth_it():
+    """Where one version is bad for another reason, pairs with it pay off or lose; the slope stays flat."""
+    results = _results(0.0, 0.0, level=0.5)
+    odd = results.in_domain.scores.copy()
+    odd[results.versions.index("three")] -= 0.02
+    odd_results = replace(results, in_domain=replace(results.in_domain, scores=odd), fine_tuned=None)
+    answer = answers_of(odd_results)[0]
+    assert answer.pay_off.paid >= 2
+    assert answer.pay_off.lost >= 2
+    assert answer.worth is Worth.NO
+    assert "better labels gave a worse result" in lead((answer,))[0]
+    assert any("what kind of error" in sentence for sentence in sentences(answer))
 
 
 def test_networks_that_learnt_nothing_leave_the_question_open():

@@ -4,9 +4,10 @@ The rule. A pair of versions *paid off* where the better labels gave a better re
 beyond doubt (`pgt.studies.label_quality_statistics.Gain`). Improving is
 
 - *worth it* where every improvement of :data:`SMALL` or more paid off,
-- *worth it only where much can be improved* where some pair paid off,
-- *not worth it* where none did and not even the upper end of the slope's interval reaches :data:`FLAT`
-  points of result for a point of label quality,
+- *not worth it* where not even the upper end of the slope's interval reaches :data:`FLAT` points of result
+  for a point of label quality, whatever single pairs say: where quality does not matter, versions may still
+  differ, and half of those pairs look like a gain,
+- *worth it only where much can be improved* where the slope's interval lies above 0 and some pair paid off,
 - *open* otherwise: these cases cannot tell. So it is, too, where no version led to a mean score of
   :data:`LEARNT`: networks that have not learnt the task say nothing of its labels.
 """
@@ -116,8 +117,12 @@ def _answer(results: LabelQualityResults, task: TaskResults, use: Use, metric: s
 
 
 def _worth(summed: PayOff, related: Relation) -> Worth:
-    upper = related.slope.upper
-    if not summed.paid:
-        return Worth.NO if upper is not None and upper < FLAT else Worth.OPEN
     without = summed.largest_without.improvement if summed.largest_without else 0.0
-    return Worth.YES if without < SMALL else Worth.LARGE_ONLY
+    if summed.paid and without < SMALL:
+        return Worth.YES
+    if related.slope.interval is None:
+        return Worth.OPEN
+    lower, upper = related.slope.interval
+    if upper < FLAT:
+        return Worth.NO
+    return Worth.LARGE_ONLY if summed.paid and lower > 0 else Worth.OPEN

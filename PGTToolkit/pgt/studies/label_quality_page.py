@@ -139,7 +139,7 @@ def _pairs(answer: Answer) -> PageTable:
             gain.worse,
             points(gain.improvement),
             with_interval(gain.gain, 1, 100).replace("95 % interval ", ""),
-            "yes" if gain.paid_off else "no",
+            "yes" if gain.paid_off else "lost" if gain.lost else "no",
         )
         for gain in shown
     )
@@ -189,10 +189,10 @@ def _rule_part() -> PagePart:
             "A pair of versions paid off where the better labels gave a better result on the kept-out cases: "
             "with every training seed, and with an interval of the difference over the cases (studentised "
             "bootstrap, widened for the number of pairs) above 0. Improving is worth it where every "
-            f"improvement of {100 * SMALL:g} points or more paid off; worth it only where much can be "
-            "improved where some pair did; not worth it where none did and the slope's interval stays below "
-            f"{FLAT:g}; else these cases cannot tell. Nor can they where no version led to a score of "
-            f"{LEARNT:g}.",
+            f"improvement of {100 * SMALL:g} points or more paid off; not worth it where the slope's "
+            f"interval stays below {FLAT:g} points of result for a point of label quality; worth it only "
+            "where much can be improved where that interval lies above 0 and some pair paid off; else these "
+            f"cases cannot tell. Nor can they where no version led to a score of {LEARNT:g}.",
             "Intervals of correlations and slopes: percentiles over 2,000 resamples of the cases whose "
             "labels were judged, of the kept-out cases and of the seeds. They do not speak of label versions "
             "that were not tried, nor of networks that train longer.",

@@ -50,7 +50,7 @@ class Gain:
         improvement: of label quality, from 0 to 1.
         gain: of the result: mean over the kept-out cases of the difference, its interval widened for the
             number of pairs that were looked at (Bonferroni).
-        every_seed: whether the gain has the same direction with every training seed.
+        every_seed: whether it has the same direction with every training seed.
     """
 
     worse: str
@@ -63,6 +63,11 @@ class Gain:
     def paid_off(self) -> bool:
         """Whether the better labels gave a better result beyond doubt."""
         return self.every_seed and self.gain.lower is not None and self.gain.lower > 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether the better labels gave a worse result beyond doubt."""
+        return self.every_seed and self.gain.upper is not None and self.gain.upper < 0
 
 
 def relation(quality: Numbers, results: Numbers, seed: int = 0, resamples: int = RESAMPLES) -> Relation:
@@ -112,13 +117,14 @@ def gains(
     found = []
     for worse, better in pairs:
         difference = results[better] - results[worse]
+        by_seed = difference.mean(axis=1)
         found.append(
             Gain(
                 names[worse],
                 names[better],
                 float(quality[better] - quality[worse]),
                 mean_estimate(difference.mean(axis=0).tolist(), level=level, seed=seed),
-                bool((difference.mean(axis=1) > 0).all()),
+                bool((by_seed > 0).all() or (by_seed < 0).all()),
             )
         )
     return tuple(sorted(found, key=lambda gain: gain.improvement))
@@ -133,6 +139,7 @@ class PayOff:
         sure_from: the improvement from which on every pair paid off; None where the largest did not.
         largest_without: the pair with the largest improvement that did not pay off; None where all did.
         paid: pairs that paid off.
+        lost: pairs in which the better labels gave a worse result beyond doubt.
         pairs: all of them.
     """
 
@@ -140,6 +147,7 @@ class PayOff:
     sure_from: float | None
     largest_without: Gain | None
     paid: int
+    lost: int
     pairs: int
 
 
@@ -154,6 +162,7 @@ def pay_off(found: Sequence[Gain]) -> PayOff:
         sure_from=above[0].improvement if above else None,
         largest_without=without[-1] if without else None,
         paid=len(paid),
+        lost=sum(gain.lost for gain in ordered),
         pairs=len(ordered),
     )
 

@@ -105,18 +105,14 @@ def _reason(answer: Answer) -> str:
         if slope.value is not None
         else "there are too few versions for a slope"
     )
-    if not summed.paid:
-        return f"{rate}, and of {summed.pairs} pairs of versions none paid off."
-    assert summed.smallest is not None
-    sure = (
-        f"; every improvement of {100 * summed.sure_from:.1f} points or more did"
-        if summed.sure_from is not None
-        else ""
-    )
-    return (
-        f"{rate}. {summed.paid} of {summed.pairs} pairs of versions paid off, the smallest improvement among "
-        f"them being {100 * summed.smallest.improvement:.1f} points{sure}."
-    )
+    lost = f", and in {summed.lost} better labels gave a worse result" if summed.lost else ""
+    text = f"{rate}. {summed.paid} of {summed.pairs} pairs of versions paid off{lost}"
+    if summed.smallest is None or answer.worth is Worth.NO:
+        return f"{text}."
+    text += f"; the smallest improvement that did was {100 * summed.smallest.improvement:.1f} points"
+    if summed.sure_from is None:
+        return f"{text}."
+    return f"{text}, and every one of {100 * summed.sure_from:.1f} points or more did."
 
 
 def _correlation(answer: Answer) -> str:
@@ -138,6 +134,11 @@ def _paid(summed: PayOff) -> list[str]:
         said.append(f"No improvement paid off among {summed.pairs} pairs of versions.")
     if summed.largest_without is not None:
         said.append(f"The largest improvement that did not: {_pair(summed.largest_without)}.")
+    if summed.lost:
+        said.append(
+            f"In {summed.lost} of {summed.pairs} pairs the better labels gave a worse result beyond doubt: "
+            "what kind of error labels have matters beside how large it is."
+        )
     return said
 
 
