@@ -159,6 +159,10 @@ def test_choice_and_propagation_are_no_gain(gain: float, noise: float, verdict: 
     filled = Option("2D", 0.2, 20, "fixed", True)
     table = table_of({fixed: 0.7, chance: 0.7, chosen: 0.7 + gain, filled: 0.7 + gain}, noise=noise)
     _, choice, propagation = findings(table, 0.01)
+    assert [one.which for one in choice.comparisons] == [
+        "against evenly spaced slices",
+        "against random slices",
+    ]
     assert choice.comparisons[0].verdict is verdict
     assert propagation.comparisons[0].verdict is verdict
     assert table.filled_iou == {filled: pytest.approx(0.9)}

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from pgt.studies.cells import Result
 from pgt.studies.evaluation import METRIC_NAMES, MetricName, Score, mean_over_labels
 from pgt.studies.seed_case_spread import DrawnMeans, Interval, Scores, draw_means
-from pgt.studies.slice_budget_configuration import Option, SliceBudgetCell
+from pgt.studies.slice_budget_configuration import Option, SliceBudgetCell, StrategyName
+
+WAYS: dict[StrategyName, str] = {
+    "fixed": "evenly spaced slices",
+    "random": "random slices",
+    "representative": "representative slices",
+}
+"""How slices are chosen, in words."""
 
 FEWEST_SEEDS = 2
 """With one seed nobody knows whether a difference is more than the chance of one training."""
@@ -37,6 +44,7 @@ class Comparison:
 
     Args:
         network: its name.
+        which: which slices the comparison is about; empty for all.
         difference: mean over the pairs of the first way less the second.
         pairs: ways compared, two at a time.
         ahead: pairs in which the first way is ahead by its mean.
@@ -44,6 +52,7 @@ class Comparison:
     """
 
     network: str
+    which: str
     difference: Interval
     pairs: int
     ahead: int
@@ -57,7 +66,8 @@ class Finding:
     Args:
         sentence: of the paper.
         compared: what the difference is of.
-        comparisons: one for each network that has pairs to compare.
+        comparisons: one for each network, and each way to choose slices where that matters, of which
+            there are pairs to compare.
     """
 
     sentence: str
@@ -114,13 +124,11 @@ class ScoreTable:
     filled_iou: dict[Option, float]
     seeds: int
 
-    def weights(self, plus: Sequence[Option], minus: Sequence[Option]) -> NDArray[np.float64]:
-        """Of the mean of some options less that of others."""
+    def weights(self, first: Option, second: Option) -> NDArray[np.float64]:
+        """Of the difference of two options, [option]."""
         weights = np.zeros(len(self.options))
-        for option in plus:
-            weights[self.options.index(option)] += 1 / len(plus)
-        for option in minus:
-            weights[self.options.index(option)] -= 1 / len(minus)
+        weights[self.options.index(first)] = 1
+        weights[self.options.index(second)] = -1
         return weights
 
 
@@ -165,9 +173,18 @@ def findings(table: ScoreTable, margin: float) -> tuple[Finding, ...]:
         margin: of the metric; a gain below it counts as none.
     """
     networks = tuple(dict.fromkeys(option.network for option in table.options))
-    spread = [_compared(table, name, _spread_pairs(table, name), None) for name in networks]
-    chosen = [_compared(table, name, _chosen_pairs(table, name), margin) for name in networks]
-    filled = [_compared(table, name, _filled_pairs(table, name), margin) for name in networks]
+    spread = [
+        _compared(table, name, WAYS[way], _spread_pairs(table, name, way), None)
+        for name in networks
+        for way in WAYS
+    ]
+    chosen = [
+        _compared(table, name, f"against {WAYS[way]}", _chosen_pairs(table, name, way), margin)
+        for name in networks
+        for way in WAYS
+        if way != "representative"
+    ]
+    filled = [_compared(table, name, "", _filled_pairs(table, name), margin) for name in networks]
     return (
         Finding(
             "It is almost always preferable to annotate fewer slices per volume and more volumes given an "
@@ -178,8 +195,7 @@ def findings(table: ScoreTable, margin: float) -> tuple[Finding, ...]:
         Finding(
             "Selecting slices by unsupervised active learning is not superior to selecting slices randomly "
             "or at fixed intervals.",
-            "representative slices, less slices at fixed intervals or at random (their mean where both were "
-            "tried)",
+            "representative slices, less as many at fixed intervals or at random",
             tuple(one for one in chosen if one),
         ),
         Finding(
@@ -225,30 +241,32 @@ def recommendations(table: ScoreTable, margin: float) -> tuple[Recommendation, .
     return tuple(found)
 
 
-Pair = tuple[list[Option], list[Option]]
-"""Ways to spend a budget: the mean of the first less the mean of the second."""
+Pair = tuple[Option, Option]
+"""Ways to spend a budget: the first less the second."""
 
 
-def _spread_pairs(table: ScoreTable, network: str) -> list[Pair]:
+def _spread_pairs(table: ScoreTable, network: str, way: StrategyName) -> list[Pair]:
     """The same budget on more and on fewer volumes, all else alike and nothing propagated."""
-    drawn = [option for option in table.options if option.network == network and not option.propagated]
+    drawn = [
+        option
+        for option in table.options
+        if (option.network, option.strategy) == (network, way) and not option.propagated
+    ]
     pairs: list[Pair] = []
     for one, other in combinations(drawn, 2):
-        if (one.budget, one.strategy) == (other.budget, other.strategy):
+        if one.budget == other.budget:
             more, fewer = sorted((one, other), key=lambda option: -option.volumes)
-            pairs.append(([more], [fewer]))
+            pairs.append((more, fewer))
     return pairs
 
 
-def _chosen_pairs(table: ScoreTable, network: str) -> list[Pair]:
-    """Representative slices and the simple choices of the same density and volumes."""
+def _chosen_pairs(table: ScoreTable, network: str, way: StrategyName) -> list[Pair]:
+    """Representative slices and those of a simpler choice, of the same density and volumes."""
     pairs: list[Pair] = []
     for option in table.options:
-        if option.network == network and option.strategy == "representative":
-            others = [replace(option, strategy=name) for name in ("fixed", "random")]
-            simple = [other for other in others if other in table.options]
-            if simple:
-                pairs.append(([option], simple))
+        other = replace(option, strategy=way)
+        if (option.network, option.strategy) == (network, "representative") and other in table.options:
+            pairs.append((option, other))
     return pairs
 
 
@@ -258,20 +276,22 @@ def _filled_pairs(table: ScoreTable, network: str) -> list[Pair]:
     for option in table.options:
         drawn = replace(option, propagated=False)
         if option.network == network and option.propagated and drawn in table.options:
-            pairs.append(([option], [drawn]))
+            pairs.append((option, drawn))
     return pairs
 
 
 def _compared(
-    table: ScoreTable, network: str, pairs: Sequence[Pair], margin: float | None
+    table: ScoreTable, network: str, which: str, pairs: Sequence[Pair], margin: float | None
 ) -> Comparison | None:
     """The mean difference over pairs. The paper says it is above 0 or, given a margin, no gain."""
     if not pairs:
         return None
-    each = np.stack([table.weights(plus, minus) for plus, minus in pairs])
+    each = np.stack([table.weights(*pair) for pair in pairs])
     difference = table.drawn.interval(each.mean(axis=0))
     ahead = int(np.count_nonzero(each @ table.drawn.means > 0))
-    return Comparison(network, difference, len(pairs), ahead, _verdict(difference, margin, table.seeds))
+    return Comparison(
+        network, which, difference, len(pairs), ahead, _verdict(difference, margin, table.seeds)
+    )
 
 
 def _verdict(difference: Interval, margin: float | None, seeds: int) -> Verdict:

@@ -21,6 +21,7 @@ from pgt.studies.slice_budget import SliceBudgetResults
 from pgt.studies.slice_budget_configuration import Option
 from pgt.studies.slice_budget_findings import (
     FEWEST_SEEDS,
+    WAYS,
     Choice,
     Comparison,
     Finding,
@@ -129,12 +130,9 @@ def _advice(results: SliceBudgetResults, advised: Recommendation) -> str:
 def _way(choice: Choice) -> str:
     option = choice.option
     each = max(choice.slices / option.volumes, 1)
-    how = {"fixed": "evenly spaced", "random": "random", "representative": "representative"}
+    slices = WAYS[option.strategy] if round(each) > 1 else WAYS[option.strategy][:-1]
     filled = ", those between propagated" if option.propagated else ""
-    return (
-        f"{each:.0f} {how[option.strategy]} slice{'s' if round(each) > 1 else ''} in each of "
-        f"{option.volumes} case{'s' if option.volumes > 1 else ''}{filled}"
-    )
+    return f"{each:.0f} {slices} in each of {option.volumes} case{'s' if option.volumes > 1 else ''}{filled}"
 
 
 def _finding_words(results: SliceBudgetResults, found: Sequence[Finding]) -> tuple[str, ...]:
@@ -150,9 +148,10 @@ def _finding_words(results: SliceBudgetResults, found: Sequence[Finding]) -> tup
 def _comparison_words(results: SliceBudgetResults, finding: Finding, one: Comparison) -> str:
     title = METRIC_TITLES[results.configuration.metric]
     verdict = {"agrees": "agree", "disagrees": "disagree", "cannot tell": "cannot tell"}[one.verdict.value]
+    about = f"{one.network}, {one.which}" if one.which else one.network
     difference = _interval(one.difference, True)
     return (
-        f"{one.network}: these data {verdict}. {title}, {finding.compared}: {difference}, "
+        f"{about}: these data {verdict}. {title}, {finding.compared}: {difference}, "
         f"ahead in {one.ahead} of {one.pairs} comparison{'s' if one.pairs > 1 else ''}."
     )
 
