@@ -262,7 +262,7 @@ def test_small_models_label_what_they_learnt(tmp_path: Path) -> None:
     from pgt.reference.pseudo_label_rounds import run_rounds
 
     rows = made_rows(tmp_path, 3, 1)
-    training = ReferenceSettings.of_size("small", iterations=40, device="cpu")
+    training = ReferenceSettings.of_size("small", iterations=25, device="cpu")
     settings = RoundSettings(models=2, threshold=0.05, rounds=1, training=training)
     with one_thread():
         (made,) = run_rounds(RoundsOrder(tuple(rows), tmp_path / "rounds", settings))
