@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,25 @@ def test_a_cancelled_export_ends_and_goes_on_later(tmp_path: Path) -> None:
     if tool:
         checked = subprocess.run([tool, "-c", "--quiet", "SHA256SUMS"], cwd=out, check=False)
         assert checked.returncode == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_a_killed_export_says_that_it_goes_on(tmp_path: Path) -> None:
+    rows = [MadeCase(seed=number).write(tmp_path, f"c{number}") for number in range(6)]
+    call = command("export", table(tmp_path, rows), "-o", tmp_path / "out", "--format", "monai")
+    with running(call) as process:
+        deadline = time.monotonic() + 90
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (tmp_path / "out" / "export.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        for pid in map(int, children.read_text().split()):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "killed by SIGKILL" in said
+    assert "the same call goes on with the export" in said
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 0
 
 
 def test_a_series_folder_by_case_and_a_renamed_label(

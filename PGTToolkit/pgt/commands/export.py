@@ -20,7 +20,7 @@ from pgt.commands.case_lists import (
 )
 from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.progress import ProgressBar
-from pgt.errors import Cancelled, InputError, OutputError
+from pgt.errors import Cancelled, InputError, OutputError, PGTError
 from pgt.export.export_settings import CaseFilter, ExportFormat, ExportSettings
 from pgt.scale.case_runs import ScaleSettings
 
@@ -159,6 +159,10 @@ def export(
             report, failed = run_in_child(bar, export_list, sources, settings, output, scale)
     except KeyboardInterrupt as interrupt:
         raise Cancelled("Stopped; the same call goes on with the export.") from interrupt
+    except PGTError as error:
+        # Said of a child that was killed; what it had exported by then is there.
+        words = str(error).replace("nothing was written", "the same call goes on with the export")
+        raise type(error)(words) from error
     if report is None:
         for one in failed:
             typer.echo(f"{one.case}: {one.reason}", err=True)

@@ -149,7 +149,7 @@ def _check_case(case: CaseState, settings: ExportSettings, channels: dict[str, s
             )
         if not case.segments:
             raise InputError(f"Case {case.case} has no segment, and a DICOM SEG needs one.")
-    if case.series is not None:
+    if case.series is not None and (wanting or ExportFormat.DICOM_SEG in settings.formats):
         series_geometry(case.series)
         channels[case.case] = _modality(case)
 
