@@ -161,8 +161,8 @@ def export(
         raise Cancelled("Stopped; the same call goes on with the export.") from interrupt
     except PGTError as error:
         # Said of a child that was killed; what it had exported by then is there.
-        words = str(error).replace("nothing was written", "the same call goes on with the export")
-        raise type(error)(words) from error
+        sentence = str(error).replace("nothing was written", "the same call goes on with the export")
+        raise type(error)(sentence) from error
     if report is None:
         for one in failed:
             typer.echo(f"{one.case}: {one.reason}", err=True)
