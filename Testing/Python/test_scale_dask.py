@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from pgt.errors import InputError
 from pgt.scale import dask_workers
 from pgt.scale.case_record import read_record
 from pgt.scale.case_runs import CaseRunReport, ScaleSettings, run_cases
+from pgt.scale.dask_workers import DaskWorkers
+from pgt.scale.workers import WorkersLostError
 
 pytest.importorskip("distributed")
 
@@ -150,3 +153,20 @@ def test_without_the_package(tmp_path: Path, results: Path, monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(InputError, match="pip install 'distributed"):
         run_cases(made_tasks(tmp_path, ["a"]), ScaleSettings(results, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_a_scheduler_that_is_lost_with_the_answer_on_its_way() -> None:
+    """Its message that a case has ended came through; the outcome itself did not."""
+
+    class Answer:
+        status = "finished"
+
+        def result(self) -> None:
+            raise ConnectionError("closed")
+
+    workers = DaskWorkers.__new__(DaskWorkers)
+    answer = Answer()
+    workers._address, workers._futures, workers._ended = "tcp://there:1", {"a": answer}, queue.SimpleQueue()
+    workers._ended.put(answer)
+    with pytest.raises(WorkersLostError, match="tcp://there:1 was lost"):
+        workers.next_outcome(1.0)

@@ -14,8 +14,9 @@ from pgt.commands.child import Report, Step, run_in_child
 from pgt.commands.outputs import made_folder
 from pgt.commands.progress import ProgressBar
 from pgt.errors import Cancelled, InputError, PGTError
+from pgt.scale.case_record import RECORD
 from pgt.scale.case_runs import CaseRunReport, ScaleSettings, run_cases, staging_folder
-from pgt.scale.case_summary import SUMMARY, CaseSummary, check_folder, check_names, read_outcomes
+from pgt.scale.case_summary import SUMMARY, CaseSummary, check_folder, check_names
 from pgt.scale.case_task import CaseOutcome, CaseTask
 
 EXIT_CASES_FAILED = 3
@@ -149,11 +150,7 @@ def _sentence(report: CaseRunReport) -> str:
 
 
 def _cancelled(order: ListOrder) -> str:
-    try:
-        ends = read_outcomes(order.settings.folder)
-    except InputError:
-        ends = {}
-    done = sum(1 for end in ends.values() if end in ("done", "kept"))
+    done = sum(1 for row in order.rows if (order.settings.folder / row.case / RECORD).exists())
     return f"Cancelled with {done} of {len(order.rows)} cases done; the same command does the rest."
 
 

@@ -137,16 +137,6 @@ def check_names(cases: Sequence[str]) -> None:
         raise InputError(f"A case cannot be called {min(taken)}: the list's summary goes by that name.")
 
 
-def read_outcomes(folder: Path) -> dict[str, str]:
-    """How the cases of the last run ended, by name. Raises InputError where there is no summary."""
-    path = folder / SUMMARY
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {one["case"]: one["state"] for one in content["cases"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no summary of a list of cases.") from error
-
-
 def _is_summary(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

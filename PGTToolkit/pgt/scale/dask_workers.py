@@ -72,7 +72,7 @@ class DaskWorkers:
         if case is None:
             return None
         if future.status == "finished":
-            outcome: CaseOutcome = future.result()
+            outcome = self._fetched(future, case)
         elif future.status == "error":
             outcome = CaseOutcome(case, "failed", reason=_reason(future.exception()), again=True)
         else:  # cancelled or lost, together with the connection
@@ -81,6 +81,16 @@ class DaskWorkers:
         # A result that is still wanted would be made again when the worker that holds it is lost.
         del self._futures[case]
         future.release()
+        return outcome
+
+    def _fetched(self, future: Any, case: str) -> CaseOutcome:
+        """What a worker has answered. The scheduler may be lost, and with it the answer, even now."""
+        try:
+            outcome: CaseOutcome = future.result()
+        except Exception as error:
+            if isinstance(error, OSError) or self._client.status != "running" or future.cancelled():
+                raise self._lost() from error
+            return CaseOutcome(case, "failed", reason=_reason(error), again=True)
         return outcome
 
     def drop_waiting(self) -> tuple[str, ...]:
