@@ -23,7 +23,6 @@ from pgt.studies.slice_budget_findings import (
     FEWEST_SEEDS,
     WAYS,
     Choice,
-    Comparison,
     Finding,
     Recommendation,
     ScoreTable,
@@ -42,6 +41,11 @@ REPORT_VERSION = 1
 _UNEVEN = 0.15
 """Budgets that should be one but differ by more than this part are pointed out."""
 _LEARNT_NOTHING = 0.1
+
+_ONE_SEED = (
+    "There was one seed only: intervals and likelihoods know nothing of how much one training differs from "
+    "the next, and no finding can be told from chance."
+)
 
 _SLICES = {"R": "sagittal", "A": "coronal", "S": "axial"}
 
@@ -79,9 +83,12 @@ def slice_budget_page(
     """The page as words, tables and curves."""
     return StudyPage(
         "Slice budget: how many slices of how many cases to draw",
-        tuple(_advice(results, one) for one in _largest_budgets(advised)),
         (
-            PagePart("Does it agree with the paper?", points=_finding_words(results, found)),
+            *(_advice(results, one) for one in _largest_budgets(advised)),
+            *((_ONE_SEED,) if table.seeds < FEWEST_SEEDS else ()),
+        ),
+        (
+            _findings_part(results, found),
             PagePart(
                 "How to spend a budget",
                 (
@@ -130,39 +137,44 @@ def _advice(results: SliceBudgetResults, advised: Recommendation) -> str:
 def _way(choice: Choice) -> str:
     option = choice.option
     each = max(choice.slices / option.volumes, 1)
-    slices = WAYS[option.strategy] if round(each) > 1 else WAYS[option.strategy][:-1]
+    count = f"{each:.0f}" if abs(each - round(each)) < 0.2 else f"{int(each)} to {int(each) + 1}"
+    slices = WAYS[option.strategy] if count != "1" else WAYS[option.strategy][:-1]
     filled = ", those between propagated" if option.propagated else ""
     return f"{each:.0f} {slices} in each of {option.volumes} case{'s' if option.volumes > 1 else ''}{filled}"
 
 
-def _finding_words(results: SliceBudgetResults, found: Sequence[Finding]) -> tuple[str, ...]:
-    words = []
-    for finding in found:
-        if not finding.comparisons:
-            words.append(f"“{finding.sentence}” Not tried here.")
+def _findings_part(results: SliceBudgetResults, found: Sequence[Finding]) -> PagePart:
+    """The paper's findings and what these data say of each."""
+    rows: list[tuple[str, ...]] = []
+    for number, finding in enumerate(found, start=1):
         for one in finding.comparisons:
-            words.append(f"“{finding.sentence}” {_comparison_words(results, finding, one)}")
-    return tuple(words)
-
-
-def _comparison_words(results: SliceBudgetResults, finding: Finding, one: Comparison) -> str:
+            about = f"{one.network}, {one.which}" if one.which else one.network
+            difference = _interval(one.difference, True)
+            rows.append((str(number), about, one.verdict.value, difference, f"{one.ahead} of {one.pairs}"))
     title = METRIC_TITLES[results.configuration.metric]
-    verdict = {"agrees": "agree", "disagrees": "disagree", "cannot tell": "cannot tell"}[one.verdict.value]
-    about = f"{one.network}, {one.which}" if one.which else one.network
-    difference = _interval(one.difference, True)
-    return (
-        f"{about}: these data {verdict}. {title}, {finding.compared}: {difference}, "
-        f"ahead in {one.ahead} of {one.pairs} comparison{'s' if one.pairs > 1 else ''}."
+    header = ("Finding", "Compared", "These data", f"Difference of {title} (95 % interval)", "Ahead")
+    return PagePart(
+        "Does it agree with the paper?",
+        points=tuple(
+            f"{number}. “{finding.sentence}” "
+            + (f"Here: {finding.compared}." if finding.comparisons else "Not tried here.")
+            for number, finding in enumerate(found, start=1)
+        ),
+        tables=(PageTable(header, tuple(rows), _FINDING_CAPTION, words=3),) if rows else (),
     )
+
+
+_FINDING_CAPTION = (
+    "Mean difference over all pairs of ways that were tried, and in how many pairs the first way is ahead. "
+    "These data agree with the first finding where the interval lies above 0, and disagree where it lies "
+    "below; they agree with the others where it ends below the margin, and disagree where it lies above 0."
+)
 
 
 def _warnings(results: SliceBudgetResults, table: ScoreTable) -> tuple[str, ...]:
     configuration, said = results.configuration, []
     if table.seeds < FEWEST_SEEDS:
-        said.append(
-            "There is one seed only: no interval knows how much one training differs from the next, and "
-            "none of the paper's findings can be told from chance."
-        )
+        said.append(_ONE_SEED)
     elif table.seeds < 5:
         said.append(f"The spread over seeds is estimated from {table.seeds} seeds, and so only roughly.")
     for network, budget in sorted({(option.network, option.budget) for option in table.options}):
@@ -186,33 +198,29 @@ def _warnings(results: SliceBudgetResults, table: ScoreTable) -> tuple[str, ...]
 
 
 def _charts(results: SliceBudgetResults, table: ScoreTable) -> tuple[LineChart, ...]:
-    """A chart for each network: one line a density, slices at fixed intervals or the first strategy."""
+    """A chart for each network and way to choose slices, one line a density, where any has two points."""
     title = METRIC_TITLES[results.configuration.metric]
     charts = []
     for network in dict.fromkeys(option.network for option in table.options):
-        drawn = [option for option in table.options if option.network == network and not option.propagated]
-        strategy = "fixed" if any(option.strategy == "fixed" for option in drawn) else drawn[0].strategy
-        lines = [
-            Series(
-                f"{density:.0%} of the slices",
-                tuple(
-                    _point(table, option)
-                    for option in sorted(drawn, key=lambda option: option.volumes)
-                    if (option.density, option.strategy) == (density, strategy)
-                ),
-            )
-            for density in sorted({option.density for option in drawn})
-        ]
-        charts.append(
-            LineChart(
-                tuple(line for line in lines if line.points),
-                "slices drawn in all",
-                title,
-                f"{network}: {title} on the kept-out cases over the budget, one line for each density; "
-                "further right on a line are more cases.",
-                logarithmic=True,
-            )
-        )
+        for way, words in WAYS.items():
+            drawn = [
+                option
+                for option in sorted(table.options, key=lambda option: option.volumes)
+                if (option.network, option.strategy, option.propagated) == (network, way, False)
+            ]
+            lines = [
+                Series(
+                    f"{density:.0%} of the slices",
+                    tuple(_point(table, option) for option in drawn if option.density == density),
+                )
+                for density in sorted({option.density for option in drawn})
+            ]
+            if any(len(line.points) > 1 for line in lines):
+                caption = (
+                    f"{network}, {words}: {title} on the kept-out cases over the budget. Each line is a "
+                    "density; further right on it are more cases."
+                )
+                charts.append(LineChart(tuple(lines), "slices drawn in all", title, caption, True))
     return tuple(charts)
 
 
