@@ -26,7 +26,7 @@ from pgt.errors import InputError
 from pgt.export.case_list import read_cases
 from pgt.export.export_settings import ExportFormat, ExportSettings
 from pgt.export.exporting import export_cases
-from pgt.export.grids import on_grid
+from pgt.export.grids import on_grid, records_on_grid
 from pgt.geometry import Geometry
 from pgt.resampling import reoriented
 from pgt.volume import LabelMap
@@ -201,6 +201,24 @@ def test_a_label_in_another_order_of_voxels_is_put_on_the_grid_of_its_image(
     found = read_volume(out / "monai" / "labels" / "a.nii.gz")
     np.testing.assert_array_equal(found.voxels, label.voxels)
     assert found.geometry.difference(read_volume(out / "monai" / "images" / "a.nii.gz").geometry) is None
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "SPL", "AIR", "PSR"])
+def test_slice_states_follow_a_label_to_another_order_of_voxels(orientation: str) -> None:
+    """The slice of the turned volume is the one that shows what was painted on the drawn one."""
+    size = OBLIQUE.shape
+    for axis, index in ((0, 3), (1, 0), (2, 7)):
+        voxels = np.zeros(size, np.uint8)
+        voxels[(slice(None),) * axis + (index,)] = 1
+        turned = reoriented(LabelMap.from_voxels(voxels, OBLIQUE), orientation)
+        state = replace(record("1", index, SliceState.ANNOTATED), axis=axis)
+        (found,) = records_on_grid([state], OBLIQUE, turned.geometry)
+        shown = np.take(turned.voxels, found.index, axis=found.axis)
+        assert shown.all()
+        assert turned.voxels.sum() == shown.sum()
+    beyond = OBLIQUE.cropped((2, 0, 0), (6, 10, 8))
+    at_start = replace(record("1", 1, SliceState.ANNOTATED), axis=0)
+    assert records_on_grid([at_start], OBLIQUE, beyond) == ()
 
 
 def shifted(geometry: Geometry) -> Geometry:

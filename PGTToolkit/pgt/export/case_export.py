@@ -18,13 +18,14 @@ from pgt.export import monai_list, nnunet
 from pgt.export.case_state import CaseFile, CaseState, SegmentState
 from pgt.export.checksums import sha256_of
 from pgt.export.export_settings import ExportFormat, ExportSettings
-from pgt.export.grids import on_grid
+from pgt.export.grids import on_grid, records_on_grid
 from pgt.export.label_maps import CaseMasks, read_masks
 from pgt.export.labels import ExportLabel, labels_of_case
 from pgt.export.planning import ExportPlan
 from pgt.export.provenance import RECORD_SUFFIX, LabelFile, machines, provenance_json
 from pgt.export.scenes import at_hand
 from pgt.export.segment_codes import segment_codes
+from pgt.geometry import Geometry
 from pgt.output_files import write_text
 from pgt.volume import LabelMap, Segment, Volume
 from pgt.volume_io import read_volume, write_label_map, write_layers, write_volume
@@ -74,11 +75,19 @@ class _CaseWriter:
         return path
 
     def record(
-        self, path: Path, form: ExportFormat, labels: tuple[ExportLabel, ...], ignore: int | None
+        self,
+        path: Path,
+        form: ExportFormat,
+        labels: tuple[ExportLabel, ...],
+        ignore: int | None = None,
+        geometry: Geometry | None = None,
     ) -> None:
-        """Write the provenance record of a label beside it."""
+        """Write the provenance record of a label beside it; slices count on the label's grid."""
         file = LabelFile(path.name, sha256_of(path), form, labels, ignore)
-        text = provenance_json(self.case, file, self.settings, self.sources, self._identifiers())
+        drawn_on = self.masks.geometry
+        records = records_on_grid(self.case.records, drawn_on, geometry or drawn_on)
+        case = replace(self.case, records=records)
+        text = provenance_json(case, file, self.settings, self.sources, self._identifiers())
         stem = path.name
         for suffix in (".nii.gz", ".seg.nrrd", ".dcm"):
             stem = stem.removesuffix(suffix)
@@ -178,7 +187,7 @@ def _write_seg_nrrd(writer: _CaseWriter) -> None:
         if len(states[one.name])
     }
     write_layers(layers, path, by_identifier)
-    writer.record(path, ExportFormat.SEG_NRRD, tuple(labels), None)
+    writer.record(path, ExportFormat.SEG_NRRD, tuple(labels))
 
 
 def _write_dicom_seg(writer: _CaseWriter) -> None:
@@ -204,7 +213,7 @@ def _write_dicom_seg(writer: _CaseWriter) -> None:
         labels.append(replace(label, value=len(segments)))
     path = writer.place(ExportFormat.DICOM_SEG, f"{case.case}.dcm")
     write_dicom_seg(path, segments, source, case.case, case.rater, writer.settings.identifiers)
-    writer.record(path, ExportFormat.DICOM_SEG, tuple(labels), None)
+    writer.record(path, ExportFormat.DICOM_SEG, tuple(labels), geometry=source.geometry)
 
 
 def _write_nnunet(writer: _CaseWriter) -> None:
@@ -233,7 +242,7 @@ def _write_pair(writer: _CaseWriter, form: ExportFormat, image: str, label: str)
     write_volume(writer.image, writer.place(form, image))
     path = writer.place(form, label)
     write_label_map(label_map, path)
-    writer.record(path, form, writer.plan.labels, _ignore_value(writer.plan))
+    writer.record(path, form, writer.plan.labels, _ignore_value(writer.plan), label_map.geometry)
 
 
 _WRITERS: Mapping[ExportFormat, Callable[[_CaseWriter], None]] = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from pgt.annotation import SliceRecord
 from pgt.errors import InputError
 from pgt.geometry import Geometry
 from pgt.resampling import placed_on
@@ -37,6 +39,30 @@ def on_grid(label_map: LabelMap, geometry: Geometry, title: str, other: str) -> 
         difference = (turned or label_map).geometry.difference(geometry)
         raise InputError(f"{title} does not lie on the voxels of {other}: {difference}.")
     return placed
+
+
+def records_on_grid(
+    records: Sequence[SliceRecord], drawn_on: Geometry, geometry: Geometry
+) -> tuple[SliceRecord, ...]:
+    """Slice states counted along the axes of another grid with the same voxels; those beyond it are left out.
+
+    Args:
+        records: counted on ``drawn_on``.
+        drawn_on: the grid of the segmentation.
+        geometry: the grid that `on_grid` put it on.
+    """
+    if drawn_on == geometry:
+        return tuple(records)
+    to_grid = geometry.ras_to_ijk @ drawn_on.ijk_to_ras
+    found = []
+    for record in records:
+        axis = int(np.argmax(np.abs(to_grid[:3, record.axis])))
+        start = np.zeros(4)
+        start[record.axis], start[3] = record.index, 1
+        index = round(float((to_grid @ start)[axis]))
+        if 0 <= index < geometry.shape[axis]:
+            found.append(replace(record, axis=axis, index=index))
+    return tuple(found)
 
 
 def _turned(label_map: LabelMap, geometry: Geometry) -> LabelMap | None:
