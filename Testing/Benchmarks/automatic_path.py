@@ -36,15 +36,20 @@ from .result_cache import DEFAULT_FOLDER
 if TYPE_CHECKING:
     from pgt.progress import Progress
     from pgt.reference.pseudo_label_plan import RoundsOrder
+    from pgt.reference.reference_model import ReferenceModel
+    from pgt.volume import Volume
 
 LABELLED, UNLABELLED, KEPT_OUT = 20, 130, 30
 SPLIT_SEED = 0
+RAMP_UP = 0.5
+"""In short trainings the networks have something to tell each other only after many of the steps."""
 STRUCTURES = {1: "anterior", 2: "posterior"}
 
 SUPERVISED, CROSS = "supervised only", "cross pseudo supervision"
 LONGER = "supervised only, twice the steps"
 """As many slices through the networks as cross pseudo supervision, labelled ones all of them."""
 STAGES = ("reference", "propagation", "propagation from 3 masks")
+ALONE = ("TransUNet alone", "DeepLabV3+ alone")
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class _Look:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument("--path-iterations", type=int, default=200, help="steps of each training")
+    parser.add_argument("--path-iterations", type=int, default=600, help="steps of each training")
     parser.add_argument("--path-models", type=int, default=2, help="models of each kind, 2 or more")
     parser.add_argument("--path-rounds", type=int, default=2, help="rounds of pseudo-labels")
     parser.add_argument("--path-threshold", type=float, help="of accepted labels; else the middle score")
@@ -153,7 +158,7 @@ def run(options: argparse.Namespace) -> Outcome:
     """Train, segment and label in rounds, or read what an earlier run has done of it."""
     labelled, unlabelled, kept_out = split(options.data)
     settings = ReferenceSettings.of_size(
-        "small", iterations=options.path_iterations, device="cpu", checkpoint_seconds=30.0
+        "small", iterations=options.path_iterations, ramp_up=RAMP_UP, device="cpu", checkpoint_seconds=30.0
     )
     folder: Path = options.path_folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,10 +189,10 @@ def run(options: argparse.Namespace) -> Outcome:
     (folder / "scores").mkdir(exist_ok=True)
     looks = [
         _Look(kind, seed, stage, number, row, place, folder / "scores")
-        for stage in STAGES
+        for stage in (STAGES[0], *ALONE, *STAGES[1:])
         for (kind, seed), place in models.items()
         for number, row in enumerate(kept_out)
-        if kind == CROSS or stage == STAGES[0]
+        if kind == CROSS or stage not in STAGES[1:]
     ]
     scores = _measured(looks, options.path_jobs)
     pseudo = _run_rounds(order, (*labelled, *unlabelled))
@@ -235,28 +240,43 @@ def _look(look: _Look) -> _Look:
     """Segment one kept-out case and compare it with its label."""
     import torch
 
-    from pgt.reference.prediction import PredictionSettings, predict_volume
     from pgt.reference.reference_model import ReferenceModel
-    from pgt.reference.selection import SelectionSettings
     from pgt.volume_io import read_label_map, read_volume
 
     torch.set_num_threads(1)
-    settings = {
-        "reference": PredictionSettings("reference"),
-        "propagation": PredictionSettings("propagation"),
-        "propagation from 3 masks": PredictionSettings("propagation", SelectionSettings(None, 3)),
-    }[look.stage]
     assert look.row.label is not None
     model, volume = ReferenceModel.load(look.model), read_volume(look.row.image)
     began = time.monotonic()
-    label_map, _ = predict_volume(model, volume, settings)
+    found = _segmented(model, volume, look.stage)
     seconds = round(time.monotonic() - began, 2)
-    anterior, posterior = dice(label_map.voxels, read_label_map(look.row.label).voxels)
+    anterior, posterior = dice(found, read_label_map(look.row.label).voxels)
     score = Score(look.training, look.seed, look.stage, look.number, anterior, posterior, seconds)
     partial = look.kept.with_suffix(".part")
     partial.write_text(json.dumps(asdict(score)))
     partial.replace(look.kept)
     return look
+
+
+def _segmented(model: ReferenceModel, volume: Volume, stage: str) -> NDArray[np.integer]:
+    """Label values [i, j, k]."""
+    import torch
+
+    from pgt.reference.prediction import PredictionSettings, predict_volume
+    from pgt.reference.selection import SelectionSettings
+    from pgt.reference.slices import windowed_slices
+
+    if stage in ALONE:
+        cut = windowed_slices(volume, model.card.plane, model.card.modality)
+        with torch.inference_mode():
+            both = model.networks(torch.from_numpy(cut.images), torch.from_numpy(cut.positions))
+        values = np.array([0, *model.card.values])
+        return cut.turn.undo(values[both[ALONE.index(stage)].argmax(dim=1).numpy()])
+    settings = {
+        "reference": PredictionSettings("reference"),
+        "propagation": PredictionSettings("propagation"),
+        "propagation from 3 masks": PredictionSettings("propagation", SelectionSettings(None, 3)),
+    }[stage]
+    return predict_volume(model, volume, settings)[0].voxels
 
 
 def _rounds(
@@ -339,6 +359,7 @@ def print_tables(outcome: Outcome) -> None:
     comparisons = (
         ((CROSS, STAGES[0]), (SUPERVISED, STAGES[0])),
         ((CROSS, STAGES[0]), (LONGER, STAGES[0])),
+        *(((CROSS, name), (SUPERVISED, name)) for name in ALONE),
         ((CROSS, STAGES[1]), (CROSS, STAGES[0])),
         ((CROSS, STAGES[2]), (CROSS, STAGES[0])),
     )

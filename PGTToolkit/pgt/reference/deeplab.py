@@ -119,9 +119,10 @@ class _Encoder(nn.Module):
         )
         _trade_strides(network, shape)
         self.stem = nn.Sequential(network._conv_stem_padding, network._conv_stem, network._bn0, nn.SiLU())
-        self.stages: Any = network._blocks
+        stages: Any = network._blocks
+        self.stages = stages
         self.early = shape.early
-        self.channels = [stage[-1].out_channels for stage in self.stages]
+        self.channels: list[int] = [stage[-1].out_channels for stage in stages]
 
     def forward(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         """Early and deep features."""
@@ -136,7 +137,8 @@ class _Encoder(nn.Module):
 def _trade_strides(network: EfficientNet, shape: DeepLabShape) -> None:
     """Make the strides beyond the one wanted dilations of all that follows."""
     reached, dilation = 2, 1
-    for stage in network._blocks:
+    stages: Any = network._blocks
+    for stage in stages:
         for block in stage:
             convolution: Any = block._depthwise_conv
             trades = convolution.stride[0] > 1 and reached >= shape.stride

@@ -139,7 +139,7 @@ class TransUNet(nn.Module):
         """[slice, channel, row, column] through the transformer, as [slice, hidden, row, column]."""
         tokens = self.tokens(features)
         size = tokens.shape[2:]
-        places = self.token_positions
+        places: Tensor = self.token_positions
         if places.shape[2:] != size:
             places = functional.interpolate(places, size=size, mode="bilinear", align_corners=False)
         tokens = (tokens + places).flatten(2).transpose(1, 2) + self.position(positions)[:, None]
