@@ -11,6 +11,7 @@ from . import (
     accuracy,
     agreement_speed,
     automatic_path,
+    automatic_path_tables,
     band_coverage,
     calibration,
     cost,
@@ -122,9 +123,9 @@ def main() -> None:
         figures["styles_propagation"] = [asdict(entry) for entry in together]
     if "automatic-path" in options.benchmarks:
         path = automatic_path.run(options)
-        automatic_path.print_tables(path)
+        automatic_path_tables.print_tables(path)
         figures["automatic_path"] = asdict(path)
-        automatic_path.write_log(path, options.path_folder / "log.csv")
+        automatic_path_tables.write_log(path, options.path_folder / "log.csv")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     print(f"\nAll figures are in {options.output}")
