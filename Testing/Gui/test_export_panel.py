@@ -192,6 +192,10 @@ def test_headings_sort(radiologist, table):
     assert sorted(radiologist.cases()[:2]) == ["liver-03", "liver-04"]
     header.sectionClicked.emit(0)
     assert radiologist.cases() == [case[0] for case in CASES]
+    rows = radiologist.ui.casesTable
+    rows.selectAll()
+    header.sectionClicked.emit(0)
+    assert len(rows.selectionModel().selectedRows()) == len(CASES), "what is selected stays so"
 
 
 def test_what_others_know_of_the_cases_is_taken_over(radiologist, table, tmp_path):

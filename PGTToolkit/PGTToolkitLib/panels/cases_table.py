@@ -67,7 +67,7 @@ class CasesTable:
         self._table.clearSelection()
         for row, line in enumerate(self._lines):
             if line.state.case in chosen:
-                self._table.selectRow(row)
+                self._table.setRangeSelected(qt.QTableWidgetSelectionRange(row, _CASE, row, _EXPORT), True)
 
     def selected(self) -> list[CaseLine]:
         """The cases whose lines are selected."""
