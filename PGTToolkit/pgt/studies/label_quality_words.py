@@ -109,10 +109,10 @@ def _reason(answer: Answer) -> str:
     text = f"{rate}. {summed.paid} of {summed.pairs} pairs of versions paid off{lost}"
     if summed.smallest is None or answer.worth is Worth.NO:
         return f"{text}."
-    text += f"; the smallest improvement that did was {100 * summed.smallest.improvement:.1f} points"
+    text += f". The smallest improvement that paid off was {100 * summed.smallest.improvement:.1f} points"
     if summed.sure_from is None:
         return f"{text}."
-    return f"{text}, and every one of {100 * summed.sure_from:.1f} points or more did."
+    return f"{text}; every one of {100 * summed.sure_from:.1f} points or more did."
 
 
 def _correlation(answer: Answer) -> str:
