@@ -29,7 +29,7 @@ from .scale_work import counted_tasks, make_rows, times_noted
 CASES = 200
 TIMES_ASKED = 1.6
 _SMALL, _USUAL = (48, 40, 32), (96, 80, 64)
-_CASES_A_TURN = 24
+_CASES_A_TURN = 40
 _TURNS = 3
 
 
