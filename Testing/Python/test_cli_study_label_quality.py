@@ -12,6 +12,8 @@ from label_quality_cases import STRUCTURES, write_cases, write_configuration
 
 from pgt.commands.study_label_quality import StudyFiles, study_labels
 from pgt.errors import InputError
+from pgt.studies.configuration import read_configuration
+from pgt.studies.label_quality_configuration import EXAMPLE, LabelQualityConfiguration
 from pgt.volume import LabelMap, Segment
 from pgt.volume_io import read_label_map, write_label_map
 
@@ -93,6 +95,17 @@ def test_report_as_json_and_page(capfd, made):
     assert study(configuration, folder)[-1].startswith("Wrote")
     assert (folder / "report.html").read_text() == page
     assert {name: text for name, text in listing(folder).items() if name.startswith("cells")} == before
+
+
+def test_the_example_is_a_configuration(capfd, tmp_path):
+    ended = run_here(capfd, "study", "label-quality", "--example")
+    assert ended.status == 0
+    (tmp_path / "study.json").write_text(ended.out)
+    read = read_configuration(tmp_path / "study.json", LabelQualityConfiguration)
+    assert read.cases == tmp_path / "CASES.csv"
+    assert read.versions == EXAMPLE.versions
+    assert read.fine_tuning is not None
+    refused(run_here(capfd, "study", "label-quality"), "CONFIG.json and -o FOLDER", "--example")
 
 
 def test_folders_of_others_are_left_alone(capfd, made):

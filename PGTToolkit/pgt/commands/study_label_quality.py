@@ -34,20 +34,32 @@ class StudyFiles:
 
 def label_quality(
     configuration: Annotated[
-        Path, typer.Argument(metavar="CONFIG.json", help="The case list, label versions, and how to train.")
-    ],
+        Path | None,
+        typer.Argument(metavar="CONFIG.json", help="Case list, label versions, training; see --example."),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="For the study, or where it goes on.")
-    ],
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where results and report go.")
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.AUTO,
     force: Annotated[
         bool, typer.Option("--force", help="Begin anew in a folder that holds another study.")
     ] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print a configuration and stop.")] = False,
 ) -> None:
     """Train on versions of one data set's labels: is improving them worth it, and for which use?
 
     Writes report.json and report.html. A study that was stopped goes on with what is missing.
     """
+    if example:
+        from pgt.studies.configuration import configuration_text
+        from pgt.studies.label_quality_configuration import EXAMPLE
+
+        typer.echo(configuration_text(EXAMPLE), nl=False)
+        return
+    if configuration is None or output is None:
+        raise InputError(
+            "pgt study label-quality takes CONFIG.json and -o FOLDER; --example prints a CONFIG.json."
+        )
     order = StudyFiles(configuration, output, device.word, force)
     _check_folder(order)
     with ProgressBar("Starting") as bar:

@@ -127,3 +127,18 @@ class LabelQualityConfiguration:
     def version_names(self) -> tuple[str, ...]:
         """The base, and every other version."""
         return (BASE, *(version.name for version in self.versions))
+
+
+EXAMPLE = LabelQualityConfiguration(
+    cases=Path("CASES.csv"),
+    structures=(Structure("liver", (1,)), Structure("kidneys", (2, 3))),
+    propagated=(PropagatedVersion("5 slices", 5, method="auto"),),
+    predicted=(
+        PredictedVersion("strong network", steps=300),
+        PredictedVersion("weak network", channels=(4, 8, 16), steps=60, cases=8),
+    ),
+    perturbed=(PerturbedVersion("uneven", "uneven", 2.0),),
+    columns=(ColumnVersion("second rater", "label_b"),),
+    fine_tuning=FineTuning(Path("OTHERS.csv"), training_cases=8, steps=300),
+)
+"""A configuration to begin with."""
