@@ -22,34 +22,20 @@ def table(tmp_path):
     return tmp_path / "cases" / "cases.csv"
 
 
-def test_train_and_begin_anew(capfd, tmp_path, table):
+def test_train(capfd, tmp_path, table):
     folder = tmp_path / "model"
-    ended = run_here(capfd, "reference", "train", table, "-o", folder, *QUICK, "--plane", "coronal")
+    chosen = ("--plane", "coronal", "--labels", "3", "--no-unlabelled")
+    ended = run_here(capfd, "reference", "train", table, "-o", folder, *QUICK, *chosen)
     assert ended.status == 0, ended
-    assert "Trained on 2 labelled and 1 unlabelled cases for 2 steps" in ended.out
+    assert "Trained on 2 labelled and 0 unlabelled cases for 2 steps" in ended.out
+    assert str(folder) in ended.out
     card = read_card(folder)
-    assert (card.values, card.plane, card.size) == ((1, 3), "coronal", "small")
+    assert (card.values, card.plane, card.size) == ((3,), "coronal", "small")
+    assert [line.unsupervised for line in read_log(folder)] == [0, 0]
     before = listing(folder)
     refused(run_here(capfd, "reference", "train", table, "-o", folder, *QUICK), folder, "--force")
     refused(run_here(capfd, "reference", "train", table, "-o", folder, "--resume"), CHECKPOINT)
     assert listing(folder) == before
-    ended = run_here(
-        capfd,
-        "reference",
-        "train",
-        table,
-        "-o",
-        folder,
-        "--force",
-        *QUICK,
-        "--labels",
-        "3",
-        "--no-unlabelled",
-    )
-    assert ended.status == 0, ended
-    assert "1 unlabelled" not in ended.out
-    assert read_card(folder).values == (3,)
-    assert read_log(folder)[-1].unsupervised == 0
 
 
 def test_bad_input_leaves_nothing(capfd, tmp_path, table):
