@@ -13,6 +13,7 @@ _DASHES = ("", "6 4", "2 3", "9 3 2 3")
 _WIDTH, _HEIGHT = 540.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 12.0, 44.0
 _TICKS = 5
+_TICK_WIDTH = 30.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,11 @@ class LineChart:
             y = up.place(tick)
             shapes.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
             shapes.append(f'<text class="level" x="{_LEFT - 6}" y="{y + 4:.1f}">{up.text(tick)}</text>')
+        right = -_TICK_WIDTH
         for x in sorted({point.x for line in self.series for point in line.points}):
+            if across.place(self._placed(x)) - right < _TICK_WIDTH:
+                continue  # its number would lie on its neighbour's
+            right = across.place(self._placed(x))
             shapes.append(
                 f'<text class="tick" x="{across.place(self._placed(x))}" y="{_HEIGHT - _BOTTOM + 18}">'
                 f"{x:.4g}</text>"
