@@ -28,7 +28,7 @@ from pgt.styles.training_log import Epoch
 from pgt.styles.training_settings import StyleTrainingSettings
 from pgt.styles.unet import UNet, UNetShape
 
-EPOCHS = 6
+EPOCHS = 24
 
 
 def test_places_are_the_middles_of_groups() -> None:
@@ -120,14 +120,20 @@ def test_cases_gather_and_a_stopped_training_takes_the_same_course(tmp_path: Pat
     never = _trained(tmp_path / "never", gather_every=0)
     straight = _trained(tmp_path / "straight")
     assert straight != never
+    assert len(set(never.values())) == len(never)
+    by_size = [{straight[f"case {number}"] for number in range(first, 8, 2)} for first in (0, 1)]
+    assert [len(places) for places in by_size] == [1, 1]  # in the end, cases of one style lie on one place
+    assert by_size[0] != by_size[1]
     lengths = {case: np.linalg.norm(latent) for case, latent in straight.items()}
     assert min(lengths.values()) < 0.1 * max(lengths.values())  # one group's place is the origin
     with pytest.raises(Cancelled):
-        _trained(tmp_path / "stopped", stop_after=5)
+        _trained(tmp_path / "stopped", stop_after=15)
     assert _trained(tmp_path / "stopped") == straight
 
 
-def _trained(folder: Path, gather_every: int = 1, stop_after: int = EPOCHS) -> dict[str, tuple[float, ...]]:
+def _trained(
+    folder: Path, gather_every: int = 1, stop_after: int = EPOCHS + 1
+) -> dict[str, tuple[float, ...]]:
     """Where the cases lie in the end."""
     torch.manual_seed(0)
     model = StyleModel.new(

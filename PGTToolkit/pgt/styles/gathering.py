@@ -8,7 +8,8 @@ be. From then on each is drawn towards a place that it shares with others. The m
 tried; places that explain no labels better than their neighbours are given up, so that as many stay as there
 are styles that the network can tell apart. A case moves to the best place unless its own vector explains its
 label clearly better, as that of a case in a style of its own does. The place of most cases becomes the
-origin.
+origin. When training ends, cases on their way to a place, or that only whims keep away from it, come to rest
+there.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ from torch import Tensor
 PLACES = 8
 """Groups whose middles are tried."""
 
-LEAST_GAIN = 0.003
-"""A case keeps a vector of its own where its loss is lower there by more than this."""
+LEAST_GAIN = 0.08
+"""A case keeps a vector of its own where its loss is lower there by more than this.
 
-LEAST_WORTH = 0.002
-"""A place stays if without it the mean loss over all cases would rise by more than this."""
+On hippocampi of four made raters, none with a case of a style of its own, no case gained more.
+"""
+
+LEAST_WORTH = 0.005
+"""A place stays if without it the mean loss over all cases would rise by more than this.
+
+On hippocampi of four made raters each rater's place was worth 0.007 or more, and 0.002 to 0.003 what parted
+each rater's cases in two: where the real label has the border between its structures.
+"""
 
 
 def places_to_try(vectors: Tensor, seed: int) -> Tensor:
@@ -83,7 +91,12 @@ def gathered(own: Tensor, places: Tensor, losses: Tensor) -> tuple[Tensor, Tenso
     """
     kept = places_that_count(losses)
     lowest, best = losses[:, kept].min(dim=1)
-    return places[kept][best], torch.nonzero(lowest < own + LEAST_GAIN)[:, 0]
+    return places[kept][best], coming(own, lowest)
+
+
+def coming(own: Tensor, there: Tensor) -> Tensor:
+    """The rows of the cases that a place suits, by their losses where they are and at the place, [case]."""
+    return torch.nonzero(there < own + LEAST_GAIN)[:, 0]
 
 
 def main_place(homes: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from pgt.errors import Cancelled, PGTError
 from pgt.styles.augmentation import Augmentation
 from pgt.styles.distributed import Team
-from pgt.styles.gathering import gathered, main_place, places_to_try
+from pgt.styles.gathering import coming, gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.precision import bfloat16_is_fast, denormals_flushed
@@ -74,6 +74,7 @@ def train(
                 course.save_when_due()
     if course.team.leads:
         course.save()
+    course.come_to_rest(cancelled)
     model.hypernetwork.cpu().eval()
     model.latents = course.table.by_case()
     model.training = {
@@ -190,7 +191,28 @@ class _Course:
     def _gather(self, cancelled: Callable[[], bool]) -> None:
         """Draw every case to the place where its label is explained best."""
         places = places_to_try(self.table.vectors, self.done)
-        losses = torch.zeros(len(self.cases), 1 + len(places), device=self.settings.device)
+        tried = places[:, None].expand(-1, len(self.cases), -1)
+        losses = self._losses_at(torch.cat([self.table.vectors[None], tried]), cancelled)
+        homes, moving = gathered(losses[:, 0], places, losses[:, 1:])
+        self.table.homes = homes
+        self.table.move(moving, homes[moving])
+        origin = main_place(homes)
+        self.network.move_origin(origin)
+        self.table.move_origin(origin)
+
+    @torch.no_grad()
+    def come_to_rest(self, cancelled: Callable[[], bool]) -> None:
+        """Put cases that gather where they belong, once no epoch is left; checkpoints know nothing of it."""
+        homes = self.table.homes
+        if homes is None:
+            return
+        losses = self._losses_at(torch.stack([self.table.mean, homes]), cancelled)
+        moving = coming(losses[:, 0], losses[:, 1])
+        self.table.move(moving, homes[moving])
+
+    def _losses_at(self, vectors: Tensor, cancelled: Callable[[], bool]) -> Tensor:
+        """The loss of every case, [case, column], with each of its vectors [column, case, dimension]."""
+        losses = torch.zeros(len(self.cases), len(vectors), device=self.settings.device)
         for first in range(0, len(self.cases), self.settings.cases_per_step):
             if cancelled():
                 raise Cancelled
@@ -199,18 +221,11 @@ class _Course:
             if not len(own):
                 continue
             images, labels = self._patches(own)
-            here = self.table.vectors[torch.from_numpy(own)].to(self.settings.device)
-            for column, latents in enumerate([here, *places.to(self.settings.device)[:, None]]):
+            for column, latents in enumerate(vectors[:, torch.from_numpy(own)].to(self.settings.device)):
                 parts = segmentation_loss(self._logits(images, latents), labels)
                 losses[torch.from_numpy(own), column] = parts.total
         self.team.add_up([losses])
-        losses = losses.cpu()
-        homes, moving = gathered(losses[:, 0], places, losses[:, 1:])
-        self.table.homes = homes
-        self.table.move(moving, homes[moving])
-        origin = main_place(homes)
-        self.network.move_origin(origin)
-        self.table.move_origin(origin)
+        return losses.cpu()
 
     def _penalty(self, rows: NDArray[np.int64], latents: Tensor) -> Tensor:
         """What draws latent vectors to the origin, or to the places where cases gathered, [case]."""
