@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pgt.case_table import CaseRow
+from pgt.commands.choices import MethodName
 from pgt.commands.propagate_cases import CasePropagation, PropagationOptions, prepare, propagate_case
 from pgt.geometry import Shape
 from pgt.sample_volume import make_sample
@@ -53,12 +54,12 @@ def make_rows(folder: Path, count: int, shape: Shape) -> list[CaseRow]:
     ]
 
 
-def counted_tasks(rows: Sequence[CaseRow], log: Path) -> list[CaseTask]:
-    """The tasks of ``pgt propagate --cases --method shape``, counted."""
+def counted_tasks(rows: Sequence[CaseRow], log: Path, method: MethodName) -> list[CaseTask]:
+    """The tasks of ``pgt propagate --cases --device cpu``, counted."""
     options = PropagationOptions(
         slices=None,
         axis=2,
-        method="shape",
+        method=method,
         model="default",
         device="cpu",
         uncertainty=None,
