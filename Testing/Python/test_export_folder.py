@@ -26,6 +26,7 @@ from pgt.export.case_state import CaseState
 from pgt.export.checksums import CHECKSUMS
 from pgt.export.export_settings import ExportFormat, ExportSettings
 from pgt.export.exporting import export_cases
+from pgt.export.job import export_each
 from pgt.export.manifest import MANIFEST
 from pgt.volume_io import write_volume
 
@@ -287,8 +288,14 @@ def test_a_label_that_goes_missing_stops_the_export_and_can_be_mended(
     assert checked(tmp_path / "out")
 
 
+def each(cases: tuple[CaseState, ...], settings: ExportSettings, folder: Path) -> None:
+    """As the panel exports: a case that fails does not stop the others."""
+    export_each(cases, settings, folder, lambda done, total, what: None, lambda: False)
+
+
+@pytest.mark.parametrize("export", [export_cases, each])
 def test_no_room_on_the_disk(
-    tmp_path: Path, cases: tuple[CaseState, ...], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cases: tuple[CaseState, ...], export: Callable[..., object]
 ) -> None:
     with pytest.MonkeyPatch.context() as full:
         original = Path.replace
@@ -300,7 +307,7 @@ def test_no_room_on_the_disk(
 
         full.setattr(Path, "replace", refuse)
         with pytest.raises(OutputError, match="no space left"):
-            export_cases(cases, SETTINGS, tmp_path / "out")
+            export(cases, SETTINGS, tmp_path / "out")
     assert export_cases(cases, SETTINGS, tmp_path / "out").resumed == ("a", "b")
     assert checked(tmp_path / "out")
 

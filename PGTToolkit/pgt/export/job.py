@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgt.case_table import CaseRow, write_case_table
-from pgt.errors import InputError
+from pgt.errors import InputError, OutputError
 from pgt.export.case_list_job import AskedCases, told
 from pgt.export.case_state import CaseAgreement, CaseState
 from pgt.export.export_settings import ExportSettings
@@ -136,6 +136,9 @@ def export_each(
             if case.case not in claimed.done:
                 try:
                     export_one(case, plan, folder)
+                except OutputError:
+                    # A full disk is no fault of the case, and the next one would meet it too.
+                    raise
                 except InputError as error:
                     failed.append(LeftOut(case.case, str(error)))
         if not failed:
