@@ -132,7 +132,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--path-iterations", type=int, default=600, help="steps of each training")
     parser.add_argument("--path-models", type=int, default=2, help="models of each kind, 2 or more")
-    parser.add_argument("--path-rounds", type=int, default=2, help="rounds of pseudo-labels")
+    parser.add_argument("--path-rounds", type=int, default=1, help="rounds of pseudo-labels")
     parser.add_argument("--path-threshold", type=float, help="of accepted labels; else the middle score")
     parser.add_argument("--path-jobs", type=int, default=os.cpu_count() or 1, help="models trained at once")
     parser.add_argument("--path-folder", type=Path, default=DEFAULT_FOLDER / "automatic-path")
