@@ -181,7 +181,7 @@ def test_the_answer_follows_the_data():
     assert answers[0].worth in (Worth.YES, Worth.LARGE_ONLY)
     assert answers[0].pay_off.paid >= 12
     assert answers[2].worth is Worth.NO
-    assert all(estimate.lower > 0 for _, estimate in answers[2].over_none)
+    assert all(one.helped for one in answers[2].over_none)
     assert [gain.better for gain in answers[0].to_base] == ["base"] * 5
     said = lead(answers)
     assert "improving these labels is worth it" in said[0]
@@ -202,6 +202,25 @@ def test_versions_that_differ_without_regard_to_quality_are_not_worth_it():
     assert answer.worth is Worth.NO
     assert "better labels gave a worse result" in lead((answer,))[0]
     assert any("what kind of error" in sentence for sentence in sentences(answer))
+
+
+def test_seeds_whose_training_did_not_converge_are_left_out():
+    task = _results(0.7, 0.7).in_domain
+    scores = task.scores.copy()
+    scores[task.row("one"), 0, :, 1] = 0.0  # poor labels may well lead to nothing
+    assert replace(task, scores=scores).without_unlearnt((4, 9)).unlearnt == ()
+    scores[task.row("base"), 0, :, 1] = 0.01
+    left = replace(task, scores=scores).without_unlearnt((4, 9))
+    assert left.unlearnt == (4,)
+    assert left.scores.shape[1] == 1
+    assert (left.scores[:, 0] == scores[:, 1]).all()
+    scores[task.row("base"), 1, :, 0] = 0.01
+    nothing = replace(task, scores=scores)
+    assert nothing.without_unlearnt((4, 9)) is nothing
+    assert not nothing.converged
+    results = replace(_results(0.7, 0.7), in_domain=nothing)
+    assert answers_of(results)[0].worth is Worth.OPEN
+    assert "not learnt the task" in lead(answers_of(results))[0]
 
 
 def test_networks_that_learnt_nothing_leave_the_question_open():

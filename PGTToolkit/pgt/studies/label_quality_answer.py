@@ -9,7 +9,8 @@ beyond doubt (`pgt.studies.label_quality_statistics.Gain`). Improving is
   differ, and half of those pairs look like a gain,
 - *worth it only where much can be improved* where the slope's interval lies above 0 and some pair paid off,
 - *open* otherwise: these cases cannot tell. So it is, too, where no version led to a mean score of
-  :data:`LEARNT`: networks that have not learnt the task say nothing of its labels.
+  :data:`LEARNT`, or not even the base labels to every structure: networks that have not learnt the task say
+  nothing of its labels.
 """
 
 from __future__ import annotations
@@ -50,6 +51,26 @@ class Worth(str, Enum):
 
 
 @dataclass(frozen=True)
+class OverNone:
+    """What pre-training on a version brought over none.
+
+    Args:
+        version: of the labels.
+        gain: of the result, mean over the kept-out cases.
+        every_seed: whether it is above 0 with every seed; a training that did not converge can make a mean.
+    """
+
+    version: str
+    gain: Estimate
+    every_seed: bool
+
+    @property
+    def helped(self) -> bool:
+        """Whether it helped beyond doubt."""
+        return self.every_seed and self.gain.lower is not None and self.gain.lower > 0
+
+
+@dataclass(frozen=True)
 class Answer:
     """What was found for one use, by one metric.
 
@@ -62,7 +83,7 @@ class Answer:
         worth: the verdict.
         to_base: what the base labels brought over each other version.
         spread: of the results, best less worst version.
-        learnt: whether some version led to a score of :data:`LEARNT`.
+        learnt: whether some version led to a score of :data:`LEARNT`, and the base to every structure.
         over_none: pre-training on each version over none; empty in-domain.
     """
 
@@ -75,7 +96,7 @@ class Answer:
     to_base: tuple[Gain, ...]
     spread: float
     learnt: bool
-    over_none: tuple[tuple[str, Estimate], ...] = ()
+    over_none: tuple[OverNone, ...] = ()
 
 
 def answers_of(results: LabelQualityResults, seed: int = 0) -> tuple[Answer, ...]:
@@ -94,24 +115,29 @@ def _answer(results: LabelQualityResults, task: TaskResults, use: Use, metric: s
     found = gains(results.versions, quality.mean(axis=1).tolist(), scores, seed)
     related = relation(quality, scores, seed)
     summed = pay_off(found)
-    over_none: tuple[tuple[str, Estimate], ...] = ()
+    over_none: tuple[OverNone, ...] = ()
     if use is Use.FINE_TUNING:
-        alone = by_case[task.row(NONE)].mean(axis=0)
+        over = scores - by_case[task.row(NONE)]
         over_none = tuple(
-            (name, mean_estimate((scores[row].mean(axis=0) - alone).tolist(), seed=seed))
+            OverNone(
+                name,
+                mean_estimate(over[row].mean(axis=0).tolist(), seed=seed),
+                bool((over[row].mean(axis=1) > 0).all()),
+            )
             for row, name in enumerate(results.versions)
         )
     means = scores.mean(axis=(1, 2))
+    learnt = task.converged and bool(means.max() >= LEARNT)
     return Answer(
         use=use,
         metric=metric,
         relation=related,
         pay_off=summed,
         gains=found,
-        worth=_worth(summed, related) if means.max() >= LEARNT else Worth.OPEN,
+        worth=_worth(summed, related) if learnt else Worth.OPEN,
         to_base=tuple(gain for gain in found if gain.better == BASE),
         spread=float(means.max() - means.min()),
-        learnt=bool(means.max() >= LEARNT),
+        learnt=learnt,
         over_none=over_none,
     )
 

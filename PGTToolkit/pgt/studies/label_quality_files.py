@@ -6,6 +6,8 @@
     configuration     as it was read, paths resolved
     structures        that all label versions can hold; left_out: the others of the base (equation 3)
     cases             {all, training, kept_out}
+    unlearnt_seeds    {in_domain, fine_tuned}: seeds left out, because the base labels did not lead to every
+                      structure
     empty_policy      what two label maps without a structure score
     versions          [{name, made, labels, in_domain, fine_tuned}]; labels: {dice, nsd} against the base,
                       each {mean, deviation, structures: [{structure, mean, deviation}]} (equations 2 to 4);
@@ -94,6 +96,10 @@ def report_json(
         "structures": list(results.structures),
         "left_out": list(results.left_out),
         "cases": {"all": results.training_cases + kept, "training": results.training_cases, "kept_out": kept},
+        "unlearnt_seeds": {
+            "in_domain": list(results.in_domain.unlearnt),
+            "fine_tuned": list(results.fine_tuned.unlearnt) if results.fine_tuned else [],
+        },
         "empty_policy": EMPTY_POLICY,
         "versions": [_version(results, name) for name in results.versions],
         "no_pretraining": _fared(results.fine_tuned, NONE) if results.fine_tuned else None,

@@ -103,8 +103,15 @@ def _use_part(
         "the labels."
     )
     charts = tuple(_chart(results, task, use, metric) for metric in METRICS)
+    messages: tuple[str, ...] = ()
+    if task.unlearnt:
+        messages = (
+            f"Left out: training seed {', '.join(map(str, task.unlearnt))}, with which not even the networks "
+            "that had learnt from the base labels learnt every structure. Train longer to have all seeds.",
+        )
     return PagePart(
         title,
+        messages=messages,
         paragraphs=(paragraph,),
         points=tuple(sentence for answer in found for sentence in sentences(answer)),
         charts=charts,
@@ -113,7 +120,7 @@ def _use_part(
 
 
 def _fared(results: LabelQualityResults, task: TaskResults, answers: list[Answer]) -> PageTable:
-    over = dict(answers[0].over_none)
+    over = {one.version: one.gain for one in answers[0].over_none}
     header = ("learnt from", "label Dice", "Dice", "NSD", "by seed (Dice)")
     rows = []
     for name in task.versions:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from pgt.studies.label_versions import BASE, NONE
 
 Numbers = NDArray[np.float64]
 
+UNLEARNT = 0.05
+"""A structure below this mean Dice was not learnt at all."""
+
 
 @dataclass(frozen=True, eq=False)
 class TaskResults:
@@ -26,11 +29,20 @@ class TaskResults:
         structures: of the task.
         versions: what the networks had learnt from.
         scores: [version, seed, kept-out case, structure, metric].
+        unlearnt: seeds that are left out of the scores, because not even the networks that had learnt from
+            the base labels learnt every structure: their trainings did not converge, and say nothing of
+            labels. Where this is so with every seed, all stay.
     """
 
     structures: tuple[str, ...]
     versions: tuple[str, ...]
     scores: Numbers
+    unlearnt: tuple[int, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the networks that had learnt from the base labels learnt every structure with some seed."""
+        return bool(_learnt(self.scores[self.row(BASE)]).any())
 
     def by_case(self, metric: str) -> Numbers:
         """Mean over the structures, [version, seed, kept-out case]."""
@@ -44,6 +56,18 @@ class TaskResults:
         """Mean over the seeds first, then equations 2 and 4 over the kept-out cases."""
         scores = self.scores[self.row(version), ..., METRICS.index(metric)].mean(axis=0)
         return aggregated(scores, self.structures)
+
+    def without_unlearnt(self, seeds: Sequence[int]) -> TaskResults:
+        """Only the seeds with which the task was learnt from the base labels.
+
+        Args:
+            seeds: of the scores, in order.
+        """
+        learnt = _learnt(self.scores[self.row(BASE)])
+        if learnt.all() or not learnt.any():
+            return self
+        unlearnt = tuple(seed for seed, kept in zip(seeds, learnt, strict=True) if not kept)
+        return replace(self, scores=self.scores[:, learnt], unlearnt=unlearnt)
 
     def seed_means(self, version: str, metric: str) -> Numbers:
         """Mean over cases and structures, [seed]."""
@@ -109,7 +133,7 @@ def gathered(
     if second_structures is not None:
         learnt = (NONE, *names)
         scores = [[_scores(found[FineTuningCell(name, seed).name]) for seed in seeds] for name in learnt]
-        tuned = TaskResults(second_structures, learnt, np.array(scores))
+        tuned = TaskResults(second_structures, learnt, np.array(scores)).without_unlearnt(seeds)
     described = {version.name: version.words for version in configuration.versions}
     return LabelQualityResults(
         structures=structures,
@@ -117,10 +141,16 @@ def gathered(
         versions=names,
         described={BASE: "the rater's own", **described},
         labels=np.stack([np.ones_like(judged[0]), *judged]),
-        in_domain=TaskResults(structures, names, np.array(in_domain)),
+        in_domain=TaskResults(structures, names, np.array(in_domain)).without_unlearnt(seeds),
         fine_tuned=tuned,
         training_cases=training_cases,
     )
+
+
+def _learnt(scores: Numbers) -> NDArray[np.bool_]:
+    """With which seeds every structure was learnt, [seed], from [seed, case, structure, metric]."""
+    learnt: NDArray[np.bool_] = (scores[..., METRICS.index("dice")].mean(axis=1) >= UNLEARNT).all(axis=1)
+    return learnt
 
 
 def _scores(result: Result) -> NDArray[Any]:

@@ -96,8 +96,9 @@ def raters_sentence(results: LabelQualityResults, lower: float, upper: float | N
 def _reason(answer: Answer) -> str:
     if not answer.learnt:
         return (
-            f"no version led to a mean {TITLES[answer.metric]} of {LEARNT:g}, so the networks have not "
-            "learnt the task; train them longer, or larger ones, before asking."
+            f"no version led to a mean {TITLES[answer.metric]} of {LEARNT:g}, or the base labels not to "
+            "every structure, so the networks have not learnt the task; train them longer, or larger ones, "
+            "before asking."
         )
     summed, slope = answer.pay_off, answer.relation.slope
     rate = (
@@ -152,15 +153,15 @@ def _base(answer: Answer) -> str:
 
 
 def _over_none(answer: Answer) -> str:
-    found = [(name, estimate) for name, estimate in answer.over_none if estimate.value is not None]
+    found = sorted(answer.over_none, key=lambda one: one.gain.value or 0.0)
     if not found:
         return ""
-    found.sort(key=lambda item: item[1].value or 0.0)
-    (worst, low), (best, high) = found[0], found[-1]
-    helped = sum(estimate.lower is not None and estimate.lower > 0 for _, estimate in found)
+    worst, best = found[0], found[-1]
+    helped = sum(one.helped for one in found)
     return (
-        f"Over no pre-training, pre-training brought from {_points(low)} ({worst}) to {_points(high)} "
-        f"({best}); {helped} of {len(found)} versions helped beyond doubt."
+        f"Over no pre-training, pre-training brought from {_points(worst.gain)} ({worst.version}) to "
+        f"{_points(best.gain)} ({best.version}); {helped} of {len(found)} versions helped beyond doubt, with "
+        "every seed."
     )
 
 
