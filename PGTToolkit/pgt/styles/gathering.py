@@ -38,6 +38,9 @@ On hippocampi of four made raters each rater's place was worth 0.007 or more, an
 each rater's cases in two: where the real label has the border between its structures.
 """
 
+VIEWS = 5
+"""Views of a case that are asked where it belongs in the end; on training's own, networks are too sure."""
+
 
 def places_to_try(vectors: Tensor, seed: int) -> Tensor:
     """Middles of a few groups of cases.

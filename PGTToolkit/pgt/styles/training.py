@@ -20,7 +20,7 @@ from torch import Tensor
 from pgt.errors import Cancelled, PGTError
 from pgt.styles.augmentation import Augmentation
 from pgt.styles.distributed import Team
-from pgt.styles.gathering import coming, gathered, main_place, places_to_try
+from pgt.styles.gathering import VIEWS, coming, gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.precision import bfloat16_is_fast, denormals_flushed
@@ -173,7 +173,7 @@ class _Course:
         outcome = torch.zeros(len(rows), 2, device=settings.device)
         if not own:
             return outcome
-        images, labels = self._patches(rows[own], augmented=settings.augmentation)
+        images, labels = self._patches(rows[own], self.done)
         mine = latents[own]
         parts = segmentation_loss(self._logits(images, mine), labels)
         loss = parts.total + self._penalty(rows[own], mine)
@@ -202,16 +202,29 @@ class _Course:
 
     @torch.no_grad()
     def come_to_rest(self, cancelled: Callable[[], bool]) -> None:
-        """Put cases that gather where they belong, once no epoch is left; checkpoints know nothing of it."""
-        homes = self.table.homes
-        if homes is None:
-            return
-        losses = self._losses_at(torch.stack([self.table.mean, homes]), cancelled)
-        moving = coming(losses[:, 0], losses[:, 1])
-        self.table.move(moving, homes[moving])
+        """Put cases that gather where they belong, once no epoch is left; checkpoints know nothing of it.
 
-    def _losses_at(self, vectors: Tensor, cancelled: Callable[[], bool]) -> Tensor:
-        """The loss of every case, [case, column], with each of its vectors [column, case, dimension]."""
+        Which place explains a label best is asked of several views of the case that training never showed.
+        """
+        if self.table.homes is None:
+            return
+        places = torch.unique(self.table.homes, dim=0)
+        vectors = torch.cat([self.table.mean[None], places[:, None].expand(-1, len(self.cases), -1)])
+        views = range(VIEWS if self.settings.augmentation else 1)
+        losses = torch.stack([self._losses_at(vectors, cancelled, self.done + view) for view in views]).mean(
+            0
+        )
+        lowest, best = losses[:, 1:].min(dim=1)
+        moving = coming(losses[:, 0], lowest)
+        self.table.move(moving, places[best][moving])
+
+    def _losses_at(
+        self, vectors: Tensor, cancelled: Callable[[], bool], shown_in: int | None = None
+    ) -> Tensor:
+        """The loss of every case, [case, column], with each of its vectors [column, case, dimension].
+
+        Cases are taken as they are, or as they would be shown in an epoch.
+        """
         losses = torch.zeros(len(self.cases), len(vectors), device=self.settings.device)
         for first in range(0, len(self.cases), self.settings.cases_per_step):
             if cancelled():
@@ -220,7 +233,7 @@ class _Course:
             own = rows[self.team.own(len(rows))]
             if not len(own):
                 continue
-            images, labels = self._patches(own)
+            images, labels = self._patches(own, shown_in)
             for column, latents in enumerate(vectors[:, torch.from_numpy(own)].to(self.settings.device)):
                 parts = segmentation_loss(self._logits(images, latents), labels)
                 losses[torch.from_numpy(own), column] = parts.total
@@ -235,11 +248,17 @@ class _Course:
             return (0.0 if self.settings.gather_every else weight) * latents.abs().sum(dim=1)
         return weight * (latents - homes[torch.from_numpy(rows)].to(latents)).abs().sum(dim=1)
 
-    def _patches(self, rows: NDArray[np.int64], augmented: bool = False) -> tuple[Tensor, Tensor]:
-        """A patch of each of some cases, on the device; which one depends on seed, epoch and case alone."""
-        draws = [np.random.default_rng((self.settings.seed, self.done, int(row))) for row in rows]
+    def _patches(self, rows: NDArray[np.int64], shown_in: int | None = None) -> tuple[Tensor, Tensor]:
+        """A patch of each of some cases, on the device; which one depends on seed, epoch and case alone.
+
+        Args:
+            rows: the cases.
+            shown_in: the epoch whose augmentation they get; None for none.
+        """
+        epoch = self.done if shown_in is None else shown_in
+        draws = [np.random.default_rng((self.settings.seed, epoch, int(row))) for row in rows]
         images, labels = take_patches([self.cases[row] for row in rows], self.model.patch, draws)
-        if augmented:
+        if self.settings.augmentation and shown_in is not None:
             pairs = [self.augmentation(*drawn) for drawn in zip(images, labels, draws, strict=True)]
             images, labels = (torch.stack(parts) for parts in zip(*pairs, strict=True))
         return images.to(self.settings.device), labels.to(self.settings.device)
