@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command_line import command, refused, run_here, run_process, running
+from command_line import command, refused, run_here, running
 from made_study import made_case, made_table
 
 from pgt.errors import InputError, OutputError
@@ -233,9 +233,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = {one.name: one.stat().st_mtime_ns for one in cells.glob("[23]D*.json")}
     assert kept
     assert not (folder / "out" / "report.html").exists()
-    ended = run_process("study", "slice-budget", path, "-o", folder / "out")
-    assert ended.status == 0, ended.err
-    assert "within 1 point of the best" in ended.out
+    with running(command("study", "slice-budget", path, "-o", folder / "out")) as process:
+        said, complaints = process.communicate(timeout=600)  # machines that test are busy
+    assert process.returncode == 0, complaints
+    assert "within 1 point of the best" in said
     assert {name: (cells / name).stat().st_mtime_ns for name in kept} == kept
     return folder
 

@@ -277,7 +277,7 @@ def _facts(results: SliceBudgetResults) -> tuple[tuple[str, str], ...]:
     devices = sorted({str(cell["device"]) for cell in results.cells.values()})
     seconds = sum(float(cell["training_seconds"]) for cell in results.cells.values())
     facts = [
-        ("Paper", "Zhang and Mazurowski, How to select slices for annotation (the slice budget seed)"),
+        ("Paper", "Zhang and Mazurowski, How to select slices for annotation"),
         ("Cases", f"{results.training} to train on, {results.test} kept out of every training"),
         ("Labels", ", ".join(str(value) for value in results.values)),
         ("Slices", f"{_SLICES[results.across]}, chosen on a grid of {_spacing(results)} mm"),
