@@ -88,10 +88,12 @@ def test_label_maps_lie_on_their_cases_and_nobody_is_named(studied):
     assert not (thin.voxels != 0)[base.voxels == 0].any()
 
 
-def test_a_second_run_does_what_is_missing(studied, made, tmp_path):
+def test_a_second_run_does_what_is_missing(studied, made, monkeypatch):
     folder, ran = studied
     configuration = made / "study.json"
     assert run(configuration, folder).done == []
+    monkeypatch.chdir(made)
+    assert run(Path("study.json"), Path("study")).done == []
     cells = folder / "cells"
     for name in ("labels-network", "trained-thin-0", "finetuned-thin-0"):
         (cells / f"{name}.json").unlink()

@@ -55,7 +55,15 @@ class StudyOrder:
     @property
     def fingerprint(self) -> str:
         """Changes with everything that cells depend on; seeds do not count, so that some can be added."""
-        plain = to_plain(replace(self.configuration, seeds=(0,), agreement=None))
+        read = self.configuration
+        tuning = read.fine_tuning
+        # Wherever the command is called from, the files are the same.
+        here = replace(
+            read,
+            cases=read.cases.resolve(),
+            fine_tuning=tuning and replace(tuning, cases=tuning.cases.resolve()),
+        )
+        plain = to_plain(replace(here, seeds=(0,), agreement=None))
         files = [
             CaseRow(f"{row.case}/{version.name}", column_file(row, version, self.configuration.cases))
             for version in self.configuration.columns
