@@ -89,8 +89,12 @@ class Page:
         """The whole page."""
         columns = list(self.scores[0].dice) if self.scores else []
         means = {column: _mean([score.dice[column] for score in self.scores]) for column in columns}
-        return page_environment().from_string(_TEMPLATE).render(
-            page=self, columns=columns, means=means, chart=self._chart(), axis_name=AXIS_NAMES[self.axis]
+        return (
+            page_environment()
+            .from_string(_TEMPLATE)
+            .render(
+                page=self, columns=columns, means=means, chart=self._chart(), axis_name=AXIS_NAMES[self.axis]
+            )
         )
 
     def _chart(self) -> Markup:

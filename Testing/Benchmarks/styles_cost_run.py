@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from pgt.geometry import Geometry
+from pgt.precision import bfloat16_is_fast
 from pgt.styles.hypernetwork import HyperNetworkShape
 from pgt.styles.inference import Segmenter
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.model_planning import SIZES, choose_patch
-from pgt.styles.precision import bfloat16_is_fast
 from pgt.styles.preparation import Preparation
 from pgt.styles.style_model import StyleModel
 from pgt.styles.unet import UNetShape

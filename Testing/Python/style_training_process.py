@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from style_cases import LOOSE, TIGHT, prepared_cases, tiny_model
 
-from pgt.styles.distributed import Team
+from pgt.distributed import Team
 from pgt.styles.training import train
 from pgt.styles.training_settings import StyleTrainingSettings
 

@@ -15,13 +15,13 @@ from threading import Lock
 
 import numpy as np
 
-from pgt.agreement.all_cores import on_all_cores
 from pgt.agreement.masks import CroppedMask, Mask, common_box
 from pgt.agreement.metrics import DEFAULT_METRICS, metric
 from pgt.agreement.overlap import VoxelCounts, count_voxels, on_slices, overlap_values
 from pgt.agreement.readings import DrawnSlices, Reading
 from pgt.agreement.results import Occupancy, PairKind, PairScores
 from pgt.agreement.surface import SURFACE_METRICS, Surface, surface_values
+from pgt.all_cores import on_all_cores
 from pgt.errors import InputError
 from pgt.geometry import Geometry
 

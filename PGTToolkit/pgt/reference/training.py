@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from pgt.case_table import CaseRow, write_case_table
+from pgt.distributed import Team
 from pgt.errors import Cancelled, OutputError, PGTError
+from pgt.precision import bfloat16_is_fast, denormals_flushed
 from pgt.progress import Progress
 from pgt.propagation.fillers import choose_device
 from pgt.reference.batches import Batch, SliceSampler, joined
@@ -31,8 +33,6 @@ from pgt.reference.settings import ReferenceSettings
 from pgt.reference.training_folder import clear
 from pgt.reference.training_log import LogLine, ReferenceLog
 from pgt.reference.training_state import TrainingIdentity, read_state, write_state
-from pgt.styles.distributed import Team
-from pgt.styles.precision import bfloat16_is_fast, denormals_flushed
 
 Report = Callable[[Progress], None]
 IsCancelled = Callable[[], bool]

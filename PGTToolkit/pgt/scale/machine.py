@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgt.agreement.all_cores import usable_cores
+from pgt.all_cores import usable_cores
 from pgt.errors import InputError
 
 # What a worker needs with its libraries and a volume of usual size; more workers than fit would be killed.

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from pgt.errors import Cancelled, InputError, PGTError
+from pgt.precision import denormals_flushed
 from pgt.studies.masked_loss import MaskedDiceCrossEntropy
 from pgt.studies.training_samples import SampleLook, SliceSampler, VolumeSampler
-from pgt.styles.precision import denormals_flushed
 
 _POWER = 0.9
 """Of the polynomial by which the learning rate falls to 0."""

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from pgt.errors import Cancelled, DeviceError, InputError
 from pgt.geometry import Shape
+from pgt.precision import bfloat16_is_fast
 from pgt.progress import Progress
 from pgt.propagation.fillers import choose_device
-from pgt.styles.precision import bfloat16_is_fast
 from pgt.styles.preparation import Preparation
 from pgt.styles.sampling import window
 from pgt.styles.style_choice import check_latent, outside_training

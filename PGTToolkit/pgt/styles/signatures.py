@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pgt.errors import Cancelled
+from pgt.precision import bfloat16_is_fast
 from pgt.styles.clustering import Points
-from pgt.styles.precision import bfloat16_is_fast
 from pgt.styles.sampling import PreparedCase, window
 from pgt.styles.style_model import Latent, StyleModel
 

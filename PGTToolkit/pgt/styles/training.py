@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pgt.distributed import Team
 from pgt.errors import Cancelled, PGTError
+from pgt.precision import bfloat16_is_fast, denormals_flushed
 from pgt.styles.augmentation import Augmentation
-from pgt.styles.distributed import Team
 from pgt.styles.gathering import VIEWS, coming, gathered, main_place, places_to_try
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
-from pgt.styles.precision import bfloat16_is_fast, denormals_flushed
 from pgt.styles.sampling import PreparedCase, take_patches
 from pgt.styles.style_model import StyleModel
 from pgt.styles.training_log import Epoch, TrainingLog

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from pgt.case_table import write_case_table
+from pgt.distributed import Team
 from pgt.errors import OutputError
 from pgt.output_files import write_text
 from pgt.progress import Progress
 from pgt.propagation.fillers import choose_device
 from pgt.styles.cases import prepare_cases
-from pgt.styles.distributed import Team
 from pgt.styles.model_folder import CASES, FILES, PLAN, PREPARED
 from pgt.styles.model_planning import plan_epochs, plan_model
 from pgt.styles.style_model import StyleModel

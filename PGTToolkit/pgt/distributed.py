@@ -1,6 +1,6 @@
 """Training by several processes, as ``torchrun`` starts them: each computes some of a step's cases.
 
-All processes hold the same hyper-network and the same latent vectors and take the same steps; only the
+All processes hold the same weights (and latent vectors) and take the same steps; only the
 gradients are computed apart and added up. What a process draws depends on the case and not on who computes
 it, so a training takes the same course, up to rounding, whatever the number of processes.
 """
