@@ -131,6 +131,7 @@ class _Look:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--path-iterations", type=int, default=600, help="steps of each training")
+    parser.add_argument("--path-weight", type=float, default=1.0, help="of what the networks teach each other")
     parser.add_argument("--path-models", type=int, default=2, help="models of each kind, 2 or more")
     parser.add_argument("--path-rounds", type=int, default=1, help="rounds of pseudo-labels")
     parser.add_argument("--path-threshold", type=float, help="of accepted labels; else the middle score")
@@ -157,7 +158,12 @@ def run(options: argparse.Namespace) -> Outcome:
     """Train, segment and label in rounds, or read what an earlier run has done of it."""
     labelled, unlabelled, kept_out = split(options.data)
     settings = ReferenceSettings.of_size(
-        "small", iterations=options.path_iterations, ramp_up=RAMP_UP, device="cpu", checkpoint_seconds=30.0
+        "small",
+        iterations=options.path_iterations,
+        unsupervised_weight=options.path_weight,
+        ramp_up=RAMP_UP,
+        device="cpu",
+        checkpoint_seconds=30.0,
     )
     folder: Path = options.path_folder
     folder.mkdir(parents=True, exist_ok=True)
