@@ -92,3 +92,20 @@ def spacing_in_mm(text: str | None) -> tuple[float, float, float] | None:
         raise InputError(f"--spacing takes one length above 0 mm or three, not {text!r}.")
     right, anterior, superior = numbers if len(numbers) == 3 else numbers * 3
     return right, anterior, superior
+
+
+def label_values(text: str | None) -> tuple[int, ...] | None:
+    """Read ``"1,2"``; None stays None.
+
+    Raises:
+        InputError: something in it is no whole number from 1.
+    """
+    if text is None:
+        return None
+    try:
+        values = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise InputError(f"--labels takes whole numbers such as 1,2, not {text!r}.") from error
+    if values[0] < 1:
+        raise InputError(f"--labels takes label values from 1, not {values[0]}.")
+    return values

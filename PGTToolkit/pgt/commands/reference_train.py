@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgt.commands.child import Report, Step, run_in_child
-from pgt.commands.choices import Device
+from pgt.commands.choices import Device, label_values
 from pgt.commands.progress import ProgressBar
-from pgt.errors import InputError
 
 if TYPE_CHECKING:
     from pgt.reference.cases import ReferenceCase
@@ -111,7 +110,7 @@ def train(
         "unsupervised_weight": weight,
         "rotation": rotation,
         "flips": flips,
-        "values": _labels(labels),
+        "values": label_values(labels),
         "seed": seed,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -149,13 +148,3 @@ def train_cases(
         f"Trained on {course['labelled_cases']} labelled and {course['unlabelled_cases']} unlabelled cases "
         f"for {settings.iterations} steps ({course['seconds'] / 60:.1f} min); the model lies in {folder}."
     )
-
-
-def _labels(text: str | None) -> tuple[int, ...] | None:
-    """Read ``"1,2"``."""
-    if text is None:
-        return None
-    try:
-        return tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise InputError(f"--labels takes whole numbers such as 1,2, not {text!r}.") from error

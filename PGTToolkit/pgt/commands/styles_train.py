@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pgt.commands.child import Report, Step, run_in_child
-from pgt.commands.choices import Device, spacing_in_mm
+from pgt.commands.choices import Device, label_values, spacing_in_mm
 from pgt.commands.progress import ProgressBar
 from pgt.errors import InputError
 
@@ -116,7 +116,7 @@ def train(
         folder=output,
         size=size.value,
         spacing=spacing_in_mm(spacing),
-        values=_labels(labels),
+        values=label_values(labels),
         latent=latent,
         settings=StyleTrainingSettings(**chosen, device=device.word),
         epochs=epochs,
@@ -147,16 +147,3 @@ def train_order(report: Report, order: TrainingOrder) -> str:
 
 def _precision(chosen: Precision | None) -> bool | Literal["auto"] | None:
     return None if chosen is None else "auto" if chosen is Precision.AUTO else chosen is Precision.ON
-
-
-def _labels(text: str | None) -> tuple[int, ...] | None:
-    """Read ``"1,2"``."""
-    if text is None:
-        return None
-    try:
-        values = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise InputError(f"--labels takes whole numbers such as 1,2, not {text!r}.") from error
-    if values[0] < 1:
-        raise InputError(f"--labels takes label values from 1, not {values[0]}.")
-    return values
