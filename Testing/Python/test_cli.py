@@ -193,7 +193,8 @@ def test_help_and_version(capfd: pytest.CaptureFixture[str]) -> None:
     ("arguments", "said"),
     [
         (["fly"], "fly"),
-        (["propagate"], "IMAGE"),
+        (["propagate"], "--output"),
+        (["propagate", "-o", "c.nrrd"], "IMAGE"),
         (["propagate", "a.nrrd", "b.nrrd"], "--output"),
         (["propagate", "a.nrrd", "b.nrrd", "-o", "c.nrrd", "--method", "magic"], "magic"),
         (["propagate", "a.nrrd", "b.nrrd", "-o", "c.nrrd", "--axis", "x"], "axis"),
