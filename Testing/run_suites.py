@@ -20,6 +20,8 @@ from system_libraries import missing_for_offscreen_qt
 PROJECT = Path(__file__).resolve().parent.parent
 PYTEST = (sys.executable, "-m", "pytest")
 SLOWEST = ("--durations=5", "--durations-min=5")
+TWO_FILES_AT_ONCE = ("--numprocesses=2", "--dist=loadfile")
+"""Most tests of the core are short; much of the time goes into starting the command line and into waiting."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,12 @@ def installed(distribution: str) -> bool:
 SUITES = (
     Suite("lint", "Lint (ruff)", (sys.executable, "-m", "ruff", "check", "--output-format=concise", ".")),
     Suite("types", "Types of the core (mypy)", (sys.executable, "-m", "mypy"), types_lacking),
-    Suite("core", "Core, layers and repository (Testing/Python)", (*PYTEST, "Testing/Python", *SLOWEST)),
+    Suite(
+        "core",
+        "Core, layers and repository (Testing/Python)",
+        (*PYTEST, "Testing/Python", *TWO_FILES_AT_ONCE, *SLOWEST),
+        environment={"OMP_NUM_THREADS": "1"},
+    ),
     Suite(
         "slicer", "On Slicer's engine (Testing/Slicer)", (*PYTEST, "Testing/Slicer", *SLOWEST), engine_lacking
     ),
