@@ -101,7 +101,9 @@ class TestPublishedWeights:
         assert torch.equal(state["value_encoder.backbone.layer1.0.bn1.running_var"], weights[names[1]])
 
     @pytest.mark.parametrize(
-        "wrap", [lambda w: {"network": w, "it": 5}, lambda w: {"state_dict": w}], ids=str
+        "wrap",
+        [lambda w: {"network": w, "it": 5}, lambda w: {"state_dict": w}],
+        ids=["network", "state_dict"],
     )
     def test_wrapped_by_training_scripts(self, tmp_path, official, wrap):
         parallel = {f"module.{name}": tensor for name, tensor in official.items()}
