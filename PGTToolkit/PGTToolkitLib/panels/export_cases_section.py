@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from pgt.errors import InputError
@@ -13,6 +12,7 @@ from PGTToolkitLib import export_scene
 from PGTToolkitLib.case_opening import open_case
 from PGTToolkitLib.panels.cases_table import CasesTable
 from PGTToolkitLib.panels.export_desk import CaseLine, ExportDesk
+from PGTToolkitLib.panels.selected_segmentations import selected_segmentations
 from PGTToolkitLib.panels.state_bar import ANNOTATED_COLOR, REVIEWED_COLOR, UNREVIEWED_COLOR
 from PGTToolkitLib.panels.status_line import StatusLine
 
@@ -74,13 +74,7 @@ class ExportCasesSection:
     def add_selected(self) -> None:
         """Add what is selected in the tree."""
         with self._status.problems():
-            items = vtk.vtkIdList()
-            self._ui.segmentationTree.currentItems(items)
-            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-            nodes = [hierarchy.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())]
-            chosen = [node for node in nodes if node is not None and node.IsA("vtkMRMLSegmentationNode")]
-            if not chosen:
-                raise InputError(_("Select one or more segmentations in the list first."))
+            chosen = selected_segmentations(self._ui.segmentationTree)
             count = export_scene.add(chosen, [state.case for state in self._desk.listed()])
             self._status.say(
                 _("Cases added: {count}.").format(count=count)

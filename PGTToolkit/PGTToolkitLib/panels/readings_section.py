@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from pgt.errors import InputError
 from PGTToolkitLib import reading_nodes
 from PGTToolkitLib.panels.agreement_desk import AgreementDesk
+from PGTToolkitLib.panels.selected_segmentations import selected_segmentations
 from PGTToolkitLib.panels.status_line import StatusLine
 from PGTToolkitLib.reading_nodes import Entered, ReadingEntry, Role
 from PGTToolkitLib.segmentation_readings import drawn_on
@@ -59,14 +59,7 @@ class ReadingsSection:
     def add_selected(self) -> None:
         """Add what is selected in the tree."""
         with self._status.problems():
-            items = vtk.vtkIdList()
-            self._ui.segmentationTree.currentItems(items)
-            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-            nodes = [hierarchy.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())]
-            chosen = [node for node in nodes if node is not None and node.IsA("vtkMRMLSegmentationNode")]
-            if not chosen:
-                raise InputError(_("Select one or more segmentations in the list first."))
-            self._add(chosen)
+            self._add(selected_segmentations(self._ui.segmentationTree))
 
     def add_matching(self) -> None:
         """Add all segmentations whose name fits."""
