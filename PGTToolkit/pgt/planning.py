@@ -1,8 +1,8 @@
 """Which slices of a volume to draw.
 
 Zhang and others compared fixed intervals, random choice and unsupervised choice of slices for training and
-found no strategy reliably ahead, so the simplest is the default. How a budget is spent over many volumes
-matters more, see :mod:`pgt.case_planning`.
+found no strategy reliably ahead, so the simplest is the default for one volume. How a budget is spent over
+many volumes matters more, see :mod:`pgt.case_planning`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ SLICE_PLAN_VERSION = 1
 # Spacing must stand out by this factor for its axis to count as the one that was scanned slice by slice.
 _THICKER = 1.05
 
+# Places within the first interval at which staggered slices may begin.
+_STARTS = 1 << 20
+
 
 class Strategy(str, Enum):
     """How slices are chosen."""
 
     FIXED = "fixed"
+    STAGGERED = "staggered"
     RANDOM = "random"
     REPRESENTATIVE = "representative"
 
@@ -91,8 +95,10 @@ def plan_slices(
             whole number of slices, at least one.
         strategy: ``fixed``: evenly spaced. Within an extent its first and last slice are drawn, because the
             structure's ends bound the propagation; without one, half an interval stays free at either end,
-            where a scan seldom shows the structure. ``random``: uniform without repetition.
-            ``representative``: slices that look unlike each other and together cover all others.
+            where a scan seldom shows the structure. ``staggered``: evenly spaced from a random start, for
+            cases that show the same anatomy at the same places: with seeds of their own they are drawn at
+            other places each. ``random``: uniform without repetition. ``representative``: slices that look
+            unlike each other and together cover all others.
         seed: start of the random choice.
         extent: first and last slice that may be chosen; None for all.
 
@@ -109,6 +115,8 @@ def plan_slices(
     strategy = _strategy(strategy)
     if strategy is Strategy.FIXED:
         chosen = _evenly_spaced(number, last - first + 1, ends=extent is not None)
+    elif strategy is Strategy.STAGGERED:
+        chosen = _staggered(number, last - first + 1, checked_seed(seed))
     elif strategy is Strategy.RANDOM:
         drawn = np.random.default_rng(checked_seed(seed)).choice(last - first + 1, number, replace=False)
         chosen = tuple(sorted(int(index) for index in drawn))
@@ -224,3 +232,9 @@ def _evenly_spaced(count: int, available: int, ends: bool) -> tuple[int, ...]:
         places = np.arange(count) * (available - 1) / (count - 1)
         return tuple(int(place + 0.5) for place in places)
     return tuple(int((2 * number + 1) * available // (2 * count)) for number in range(count))
+
+
+def _staggered(count: int, available: int, seed: int) -> tuple[int, ...]:
+    """As evenly spaced, the first slice anywhere in the first interval."""
+    start = int(np.random.default_rng(seed).integers(_STARTS))
+    return tuple((number * _STARTS + start) * available // (_STARTS * count) for number in range(count))

@@ -78,6 +78,26 @@ def test_fixed_intervals_by_hand() -> None:
     assert plan_slices(geometry, 2, count=1, extent=(20, 60)).slices == (40,)
 
 
+@given(st.integers(1, 300), st.integers(0, 2**40), st.data())
+def test_staggered_slices_are_even_and_leave_no_more_than_an_interval_at_the_ends(
+    size: int, seed: int, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, size))
+    slices = plan_slices(Geometry((3, 3, size)), 2, count=count, strategy="staggered", seed=seed).slices
+    assert np.ptp(np.diff(slices)) <= 1 if count > 1 else True
+    assert slices[0] <= size / count
+    assert size - 1 - slices[-1] <= size / count
+
+
+def test_staggered_slices_of_many_cases_fall_everywhere() -> None:
+    geometry = Geometry((3, 3, 30))
+    chosen = [
+        plan_slices(geometry, 2, count=3, strategy="staggered", seed=seed).slices for seed in range(3000)
+    ]
+    frequency = np.bincount(np.concatenate(chosen), minlength=30) / 3000
+    np.testing.assert_allclose(frequency, 0.1, atol=0.025)
+
+
 @pytest.mark.parametrize(
     ("density", "count"), [(0.1, 10), (0.05, 5), (1, 100), (0.001, 1), (0.124, 12), (0.126, 13)]
 )
@@ -161,7 +181,7 @@ class TestRepresentative:
         ({"density": 0}, "A density lies above 0"),
         ({"density": 1.5}, "A density lies above 0"),
         ({"density": float("nan")}, "A density lies above 0"),
-        ({"count": 3, "strategy": "clever"}, "no strategy 'clever'; there are fixed, random, representative"),
+        ({"count": 3, "strategy": "clever"}, "no strategy 'clever'; there are fixed, staggered, random"),
         ({"count": 3, "extent": (10, 40)}, "Slices 10 to 40 lie outside the volume: axis k has 0 to 39"),
         ({"count": 3, "extent": (12, 10)}, "Slices 12 to 10"),
         ({"count": 3, "axis": 3}, "The axis must be"),

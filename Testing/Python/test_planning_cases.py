@@ -98,9 +98,16 @@ def test_which_of_equal_cases_are_drawn_depends_on_the_seed(images: Path) -> Non
     assert len(chosen) > 5
 
 
-def test_random_plans_of_equal_cases_differ(images: Path) -> None:
-    plan = plan_cases(cases_of(images, [50] * 3), 30, strategy="random")
+@pytest.mark.parametrize("options", [{}, {"strategy": "random"}])
+def test_plans_of_equal_cases_differ(images: Path, options: dict[str, str]) -> None:
+    """By default, too: a network that sees the same few places of all cases learns nothing of the rest."""
+    plan = plan_cases(cases_of(images, [50] * 3), 15, minimum_density=0.1, **options)  # type: ignore[arg-type]
     assert len({planned.plan.slices for planned in plan.cases}) == 3
+
+
+def test_evenly_spaced_plans_of_equal_cases_are_equal(images: Path) -> None:
+    plan = plan_cases(cases_of(images, [50] * 3), 15, strategy="fixed", minimum_density=0.1)
+    assert {planned.plan.slices for planned in plan.cases} == {(5, 15, 25, 35, 45)}
 
 
 def test_representative_plans_read_the_images(images: Path) -> None:

@@ -28,6 +28,7 @@ class Strategy(str, Enum):
     """How slices to draw are chosen."""
 
     FIXED = "fixed"
+    STAGGERED = "staggered"
     RANDOM = "random"
     REPRESENTATIVE = "representative"
 

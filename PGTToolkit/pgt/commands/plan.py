@@ -30,7 +30,13 @@ def plan(
         int | None,
         typer.Option(metavar="N", help="For a table: how many slices to draw in all cases together."),
     ] = None,
-    strategy: Annotated[Strategy, typer.Option(help="How slices are chosen.")] = Strategy.FIXED,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option(
+            help="How slices are chosen; else evenly spaced, in a table each case from a start of its own "
+            "(staggered)."
+        ),
+    ] = None,
     axis: Annotated[
         Axis | None, typer.Option(help="The axis that slices count along; else the scan's own.")
     ] = None,
@@ -52,7 +58,7 @@ def plan(
             raise InputError(
                 f"{source} is a table of cases: give --budget, and no other amount, axis or extent."
             )
-        _plan_table(source, budget, strategy, seed, json, force)
+        _plan_table(source, budget, strategy or Strategy.STAGGERED, seed, json, force)
     elif budget is not None:
         raise InputError(
             "--budget is for a table of cases (CASES.csv); for one volume give --slices or --density."
@@ -61,10 +67,11 @@ def plan(
         raise InputError("Give either --slices or --density.")
     else:
         place = axis.number if axis else None
+        chosen_by = strategy or Strategy.FIXED
         with Outputs([json], overwrite=force, inputs=[source]) as outputs:
             with ProgressBar("Reading") as bar:
                 chosen = run_in_child(
-                    bar, plan_image, source, place, slices, density, strategy.value, seed, _extent(extent)
+                    bar, plan_image, source, place, slices, density, chosen_by.value, seed, _extent(extent)
                 )
             if json:
                 outputs.place(json).write_text(chosen.to_json() + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from pgt.plain_data import to_plain
 from pgt.studies.evaluation import METRIC_NAMES, MetricName
 from pgt.studies.networks import Architecture, NetworkShape
 
-StrategyName = Literal["fixed", "random", "representative"]
+StrategyName = Literal["fixed", "staggered", "random", "representative"]
 MethodName = Literal["auto", "network", "shape", "contour"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Direction = Literal["R", "A", "S"]

@@ -21,6 +21,7 @@ from pgt.studies.slice_budget_configuration import Option, SliceBudgetCell, Stra
 
 WAYS: dict[StrategyName, str] = {
     "fixed": "evenly spaced slices",
+    "staggered": "evenly spaced slices from another start in every case",
     "random": "random slices",
     "representative": "representative slices",
 }
