@@ -21,6 +21,7 @@ from . import (
     scale,
     styles_cost,
     styles_from_slices,
+    styles_heads,
     styles_meaning,
     styles_propagation,
     styles_recovery,
@@ -38,6 +39,7 @@ BENCHMARKS = (
     "label-quality",
     "scale",
     "styles-cost",
+    "styles-heads",
     "styles-recovery",
     "styles-meaning",
     "styles-from-slices",
@@ -105,6 +107,10 @@ def main() -> None:
         styles = styles_cost.run(options)
         styles_cost.print_tables(styles)
         figures["styles_cost"] = asdict(styles)
+    if "styles-heads" in options.benchmarks:
+        heads = styles_heads.run(options)
+        styles_heads.print_tables(heads)
+        figures["styles_heads"] = [asdict(entry) for entry in heads]
     if "styles-recovery" in options.benchmarks:
         recoveries = styles_recovery.run(options)
         styles_recovery.print_tables(recoveries)

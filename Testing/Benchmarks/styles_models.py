@@ -3,7 +3,7 @@
 All are the same small UNet (8 channels, 2 levels, 158 k parameters) at 2 mm, trained by the
 product's own `pgt.styles.training.train` with one thread: HyperSORT with a hyper-network before it, and
 plain UNets, whose weights are the same for every case. A network is found by everything that it depends on;
-``python -m Benchmarks.styles_models`` trains all that is missing.
+``python -m Benchmarks.styles_models`` trains all that is missing of what it is asked for.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ from .styles_data import STRUCTURES, Cohort, StyledCase, Task, cohort, write_row
 SEEDS = (0, 1, 2)
 FOLDS = 5
 
+Rank = int | None
+"""Of the hyper-network's heads; None for the published ones."""
+RANK: Rank = 8
+OTHER_RANKS: tuple[Rank, ...] = (4, None)
+
 PREPARATION = Preparation((2.0, 2.0, 2.0), tuple(segment.value for segment in STRUCTURES))
 PATCH = (20, 28, 20)
 NETWORK = UNetShape(input_channels=1, classes=3, channels=8, levels=2, layers=2)
@@ -66,15 +71,15 @@ class Recipe:
 
 
 STYLES: dict[Task, Recipe] = {
-    "perturbed": Recipe(2, {"epochs": 80, "patience": 0, "latent_penalty": 0.05, "augmentation": False}),
+    "perturbed": Recipe(2, {"epochs": 100, "patience": 0, "latent_penalty": 0.05, "augmentation": True}),
     # Four styles that differ in more than size need room, and none of them is the main one. A network that
     # knows its cases by heart mixes them up.
     "raters": Recipe(
         6, {"epochs": 90, "patience": 0, "latent_penalty": 0.05, "gather_every": 6, "augmentation": True}
     ),
 }
-PLAIN = Recipe(0, {"epochs": 80, "patience": 0, "latent_penalty": 0.0, "augmentation": False})
-PLAIN_FOLD = Recipe(0, {"epochs": 40, "patience": 0, "latent_penalty": 0.0, "augmentation": False})
+PLAIN = Recipe(0, {"epochs": 100, "patience": 0, "latent_penalty": 0.0, "augmentation": True})
+PLAIN_FOLD = Recipe(0, {"epochs": 50, "patience": 0, "latent_penalty": 0.0, "augmentation": True})
 
 
 class SharedWeights(HyperNetwork):
@@ -106,15 +111,16 @@ class PlainNetwork:
     seconds: float
 
 
-def style_model(data: Cohort, cache: Path = DEFAULT_FOLDER) -> StyleModel:
+def style_model(data: Cohort, cache: Path = DEFAULT_FOLDER, rank: Rank = RANK) -> StyleModel:
     """HyperSORT, trained on a cohort's drawn labels."""
     recipe = STYLES[data.task]
-    folder = _folder(cache, f"{data.task}-seed{data.seed}", recipe, data)
+    heads = "" if rank == RANK else f"-rank{rank}" if rank else "-published"
+    folder = _folder(cache, f"{data.task}-seed{data.seed}{heads}", recipe, data)
     if (folder / "model.safetensors").exists():
         return StyleModel.load(folder)
     rows = write_rows(data.training, folder / "labels")
     settings = StyleTrainingSettings(seed=data.seed, **recipe.settings)
-    model = _untrained(data, recipe)
+    model = _untrained(data, recipe, rank)
     cases = _prepared(data.training, [case.drawn for case in data.training])
     train(model, cases, settings, folder, _told(folder.name))
     write_case_table(folder / "cases.csv", rows, overwrite=True)
@@ -194,10 +200,10 @@ def _case_losses(model: StyleModel, cases: Sequence[PreparedCase]) -> Tensor:
     return torch.cat(losses)
 
 
-def _untrained(data: Cohort, recipe: Recipe) -> StyleModel:
+def _untrained(data: Cohort, recipe: Recipe, rank: Rank = RANK) -> StyleModel:
     torch.manual_seed(data.seed)
     if recipe.dimensions:
-        shape = HyperNetworkShape(latent=recipe.dimensions, rank=8)
+        shape = HyperNetworkShape(latent=recipe.dimensions, rank=rank)
         return StyleModel.new(NETWORK, shape, PREPARATION, PATCH, _NAMES)
     unet = UNet(NETWORK)
     return StyleModel(SharedWeights(unet), unet, PREPARATION, PATCH, _NAMES)
@@ -234,7 +240,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing."""
     parser = argparse.ArgumentParser(prog="Benchmarks.styles_models", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "what", nargs="*", default=["perturbed", "plain", "folds", "raters"], help="kinds of network"
+        "what",
+        nargs="*",
+        default=["perturbed", "plain", "folds", "raters"],
+        help="kinds of network, or heads",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--cache", type=Path, default=DEFAULT_FOLDER)
@@ -246,6 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             began = time.monotonic()
             if what == "perturbed":
                 style_model(perturbed, options.cache)
+            elif what == "heads":
+                for rank in OTHER_RANKS:
+                    style_model(perturbed, options.cache, rank)
             elif what == "plain":
                 clean = [case.true for case in perturbed.training]
                 plain_unet(perturbed, "clean", clean, options.cache)
