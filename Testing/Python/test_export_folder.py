@@ -25,9 +25,10 @@ from pgt.export.case_list import read_cases
 from pgt.export.case_state import CaseState
 from pgt.export.checksums import CHECKSUMS
 from pgt.export.export_settings import ExportFormat, ExportSettings
-from pgt.export.exporting import export_cases
+from pgt.export.exporting import export_cases, place_of
 from pgt.export.job import export_each
 from pgt.export.manifest import MANIFEST
+from pgt.export.planning import plan_export
 from pgt.volume_io import write_volume
 
 SETTINGS = ExportSettings((ExportFormat.NIFTI, ExportFormat.MONAI), folds=2)
@@ -243,6 +244,22 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path: Path, cases: tupl
         with pytest.raises(OutputError, match="no export"):
             export_cases(cases, settings, out)
     assert listing(out) == {"thesis.txt": b"years of work"}
+
+
+def test_two_exports_never_write_into_one_folder_at_once(
+    tmp_path: Path, cases: tuple[CaseState, ...]
+) -> None:
+    plan, _ = plan_export(cases, SETTINGS)
+    folder = tmp_path / "out"
+    with place_of(plan, folder).claimed(overwrite=False):
+        before = listing(folder)
+        for settings in (SETTINGS, FORCE):
+            with pytest.raises(OutputError, match="under way"):
+                export_cases(cases, settings, folder)
+        assert listing(folder) == before
+    export_cases(cases, SETTINGS, folder)
+    assert checked(folder)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_files_that_are_not_of_the_export_stay(tmp_path: Path, cases: tuple[CaseState, ...]) -> None:

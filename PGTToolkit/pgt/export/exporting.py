@@ -77,17 +77,17 @@ def export_cases(
         Cancelled: the user stopped it.
     """
     plan, chosen = plan_export(cases, settings, progress, cancelled)
-    claimed = place_of(plan, folder).claim(settings.overwrite)
-    if not claimed.complete:
-        for number, case in enumerate(chosen):
-            if cancelled and cancelled():
-                raise Cancelled("The export was stopped; the same call goes on with it.")
-            if progress:
-                progress(number, len(chosen), f"Exporting {case.case}")
-            if case.case not in claimed.done:
-                export_one(case, plan, folder)
-        finish_export(plan, chosen, folder)
-    return report_of(plan, folder, claimed.done)
+    with place_of(plan, folder).claimed(settings.overwrite) as claimed:
+        if not claimed.complete:
+            for number, case in enumerate(chosen):
+                if cancelled and cancelled():
+                    raise Cancelled("The export was stopped; the same call goes on with it.")
+                if progress:
+                    progress(number, len(chosen), f"Exporting {case.case}")
+                if case.case not in claimed.done:
+                    export_one(case, plan, folder)
+            finish_export(plan, chosen, folder)
+        return report_of(plan, folder, claimed.done)
 
 
 def export_one(case: CaseState, plan: ExportPlan, folder: Path) -> None:

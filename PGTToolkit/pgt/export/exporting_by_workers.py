@@ -71,15 +71,14 @@ def export_by_workers(
     """
     plan, chosen = plan_export(cases, settings, progress)
     place = place_of(plan, folder)
-    claimed = place.claim(settings.overwrite)
-    failed: tuple[FailedCase, ...] = ()
-    if not claimed.complete:
-        missing = [case for case in chosen if case.case not in claimed.done]
-        failed = _export(missing, plan, place, scale, progress)
-        if failed:
-            return None, failed
-        finish_export(plan, chosen, folder)
-    return report_of(plan, folder, claimed.done), ()
+    with place.claimed(settings.overwrite) as claimed:
+        if not claimed.complete:
+            missing = [case for case in chosen if case.case not in claimed.done]
+            failed = _export(missing, plan, place, scale, progress)
+            if failed:
+                return None, failed
+            finish_export(plan, chosen, folder)
+        return report_of(plan, folder, claimed.done), ()
 
 
 def export_case_of_plan(order: CaseOfPlan, folder: Path) -> Mapping[str, Any]:

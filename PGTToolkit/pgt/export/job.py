@@ -128,22 +128,22 @@ def export_each(
     from pgt.export.planning import plan_export
 
     plan, chosen = plan_export(cases, settings, tell, cancelled)
-    claimed = place_of(plan, folder).claim(settings.overwrite)
     failed: list[LeftOut] = []
-    if not claimed.complete:
-        for number, case in enumerate(chosen):
-            tell(number, len(chosen), f"Exporting {case.case}")
-            if case.case not in claimed.done:
-                try:
-                    export_one(case, plan, folder)
-                except OutputError:
-                    # A full disk is no fault of the case, and the next one would meet it too.
-                    raise
-                except InputError as error:
-                    failed.append(LeftOut(case.case, str(error)))
-        if not failed:
-            finish_export(plan, chosen, folder)
-    report = report_of(plan, folder, claimed.done)
+    with place_of(plan, folder).claimed(settings.overwrite) as claimed:
+        if not claimed.complete:
+            for number, case in enumerate(chosen):
+                tell(number, len(chosen), f"Exporting {case.case}")
+                if case.case not in claimed.done:
+                    try:
+                        export_one(case, plan, folder)
+                    except OutputError:
+                        # A full disk is no fault of the case, and the next one would meet it too.
+                        raise
+                    except InputError as error:
+                        failed.append(LeftOut(case.case, str(error)))
+            if not failed:
+                finish_export(plan, chosen, folder)
+        report = report_of(plan, folder, claimed.done)
     missing = {one.case for one in failed}
     written = tuple(case for case in report.exported if case not in missing)
     return ExportOutcome(replace(report, exported=written), tuple(failed))

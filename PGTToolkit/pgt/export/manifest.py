@@ -2,7 +2,8 @@
 
 ``export.json`` is there from the beginning and says whether the export is complete. Before a file is put in
 its place a note names it, so that whatever happens, every file that an export put there is known and can be
-taken away again before another export begins.
+taken away again before another export begins. A lock keeps other processes out meanwhile; it goes with the
+process that holds it, however that ends.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from pgt.errors import InputError, OutputError
 from pgt.export.checksums import CHECKSUMS, read_checksums, sha256_of
@@ -24,6 +27,9 @@ SCHEMA = "pgt-export"
 VERSION = 1
 
 _WORK = ".pgt-export"
+_LOCK = "lock"
+_NOTES = "notes"
+_SCRATCH = "scratch"
 _PARTIAL = ".pgt-*-partial*"
 _ALL_CASES = "all cases"
 
@@ -68,22 +74,53 @@ class ExportFolder:
     @property
     def scratch(self) -> Path:
         """Where files are written before they are put in their places; on the same disk."""
-        return self.folder / _WORK / "scratch"
+        return self.folder / _WORK / _SCRATCH
 
-    def claim(self, overwrite: bool) -> Claimed:
-        """Make the folder this export's.
+    @contextlib.contextmanager
+    def claimed(self, overwrite: bool) -> Iterator[Claimed]:
+        """Make the folder this export's, and keep all others out of it until the block ends.
 
         Args:
             overwrite: whether another export in it may be taken away.
 
         Raises:
-            OutputError: it holds another export, or something else, or cannot be written.
+            OutputError: it holds another export, or something else, or another process is exporting into it,
+                or it cannot be written.
         """
         _make(self.folder, parents=False)
+        with self._locked():
+            yield self._claim(overwrite)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        work = self.folder / _WORK
+        _make(work)
+        lock = FileLock(work / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise OutputError(
+                f"Another export into {self.folder} is under way; wait for it, or name another folder."
+            ) from error
+        except OSError as error:
+            raise OutputError(
+                f"{work} cannot be written: {(error.strerror or str(error)).lower()}."
+            ) from error
+        try:
+            yield
+        finally:
+            # Before the release: afterwards it could be another one's.
+            with contextlib.suppress(OSError):
+                (work / _LOCK).unlink()
+            lock.release()
+            with contextlib.suppress(OSError):
+                work.rmdir()  # unless there are notes to go on with
+
+    def _claim(self, overwrite: bool) -> Claimed:
         self._clear_remains()
         manifest = _read_manifest(self.folder)
         if manifest is None:
-            if any(self.folder.iterdir()):
+            if any(path.name != _WORK for path in self.folder.iterdir()):
                 raise OutputError(
                     f"{self.folder} holds files that are no export; name a new or empty folder."
                 )
@@ -141,7 +178,7 @@ class ExportFolder:
     def complete(self) -> None:
         """Say that nothing is missing; the notes have done their work."""
         self._write_manifest(True, [])
-        shutil.rmtree(self.folder / _WORK, ignore_errors=True)
+        self._forget_notes()
 
     def _refusal(self, manifest: Mapping[str, Any]) -> str:
         state = "holds a finished export" if manifest["complete"] else "holds an export that was cut off"
@@ -169,8 +206,12 @@ class ExportFolder:
                         break
                     with contextlib.suppress(OSError):
                         parent.rmdir()
-        shutil.rmtree(self.folder / _WORK, ignore_errors=True)
+        self._forget_notes()
         self._write_manifest(False, [])
+
+    def _forget_notes(self) -> None:
+        for name in (_NOTES, _SCRATCH):
+            shutil.rmtree(self.folder / _WORK / name, ignore_errors=True)
 
     def _known_files(self) -> list[str]:
         return [
@@ -204,7 +245,7 @@ class ExportFolder:
 
     def _notes(self) -> list[dict[str, Any]]:
         notes = []
-        for path in sorted((self.folder / _WORK / "notes").glob("[!.]*.json")):
+        for path in sorted((self.folder / _WORK / _NOTES).glob("[!.]*.json")):
             try:
                 note = json.loads(path.read_text(encoding="utf-8"))
                 notes.append({"case": note["case"], "done": note["done"], "files": dict(note["files"])})
@@ -213,7 +254,7 @@ class ExportFolder:
         return notes
 
     def _note(self, case: str, files: Mapping[str, PlacedFile], done: bool) -> None:
-        folder = self.folder / _WORK / "notes"
+        folder = self.folder / _WORK / _NOTES
         _make(folder)
         content = {
             "case": case,
