@@ -49,6 +49,6 @@ tr.mean td { border-top: 2px solid var(--soft); font-weight: 600; }
 svg { width: 100%; height: auto; } svg .grid { stroke: var(--line); }
 svg text { font-size: 11px; fill: var(--soft); }
 svg .tick { text-anchor: middle; } svg .level { text-anchor: end; }
-.key span { margin-right: 18px; }
+.key span { display: inline-block; margin-right: 18px; }
 .key i { display: inline-block; width: 14px; height: 10px; margin-right: 6px; }
 """

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-COLOURS = ("#0b6e99", "#d1495b", "#e0a100", "#3b8b5a", "#7a4fa3", "#8a5a2b", "#4a5568", "#c2559d")
+COLOURS = (
+    "#0b6e99", "#d1495b", "#e0a100", "#3b8b5a", "#7a4fa3", "#8a5a2b",
+    "#4a5568", "#c2559d", "#5aa9c9", "#a3b04a", "#111827", "#f08a5d",
+)  # fmt: skip
 _DASHES = ("", "6 4", "2 3", "9 3 2 3")
 _WIDTH, _HEIGHT = 540.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 12.0, 44.0
