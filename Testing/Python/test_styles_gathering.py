@@ -10,6 +10,8 @@ import torch
 
 from pgt.errors import Cancelled
 from pgt.styles.gathering import (
+    FIRST_WORTH,
+    LAST_GATHERINGS,
     LEAST_GAIN,
     LEAST_WORTH,
     PLACES,
@@ -17,6 +19,7 @@ from pgt.styles.gathering import (
     main_place,
     places_that_count,
     places_to_try,
+    worth_to_stay,
 )
 from pgt.styles.hypernetwork import HyperNetwork, HyperNetworkShape
 from pgt.styles.latents import LatentTable
@@ -62,6 +65,18 @@ def test_a_place_of_too_little_worth_is_given_up() -> None:
     assert places_that_count(rare) == [0, 1]
     rare[0, 0] = LEAST_WORTH * 100 * 0.9
     assert places_that_count(rare) == [0]
+
+
+def test_styles_that_hardly_differ_have_time_to_part() -> None:
+    """Two places stay at first whose difference is worth little, and are joined where it still is at last."""
+    alike = torch.full((100, 2), 0.1)
+    alike[:50, 0] += (FIRST_WORTH + LEAST_WORTH) / 2 * 2
+    alike[50:, 1] += (FIRST_WORTH + LEAST_WORTH) / 2 * 2
+    kept = [
+        places_that_count(alike, worth_to_stay(to_come))
+        for to_come in (9, LAST_GATHERINGS + 1, LAST_GATHERINGS, 1)
+    ]
+    assert [len(places) for places in kept] == [2, 2, 1, 1]
 
 
 def test_a_case_keeps_a_vector_that_explains_its_label_better() -> None:

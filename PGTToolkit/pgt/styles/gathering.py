@@ -6,10 +6,11 @@ line or into each other, and not drawn at all each vector learns the whims of it
 the loss alone until the rates of the training fall, for cases that gather early gather where they happen to
 be. From then on each is drawn towards a place that it shares with others. The middles of a few groups are
 tried; places that explain no labels better than their neighbours are given up, so that as many stay as there
-are styles that the network can tell apart. A case moves to the best place unless its own vector explains its
-label clearly better, as that of a case in a style of its own does. The place of most cases becomes the
-origin. When training ends, cases on their way to a place, or that only whims keep away from it, come to rest
-there.
+are styles that the network can tell apart. At first a place needs little to stay: two styles that the network
+hardly tells apart yet become clearer once each has its own place, and what was no style does not. A case
+moves to the best place unless its own vector explains its label clearly better, as that of a case in a style
+of its own does. The place of most cases becomes the origin. When training ends, cases on their way to a
+place, or that only whims keep away from it, come to rest there.
 """
 
 from __future__ import annotations
@@ -32,11 +33,17 @@ On hippocampi of four made raters, none with a case of a style of its own, no ca
 """
 
 LEAST_WORTH = 0.005
-"""A place stays if without it the mean loss over all cases would rise by more than this.
+"""A place stays in the end if without it the mean loss over all cases would rise by more than this.
 
 On hippocampi of four made raters each rater's place was worth 0.007 or more, and 0.002 to 0.003 what parted
 each rater's cases in two: where the real label has the border between its structures.
 """
+
+FIRST_WORTH = 0.002
+"""What a place must be worth before the last gatherings."""
+
+LAST_GATHERINGS = 3
+"""The first of them joins what is no style of its own; in the others, cases settle on what is left."""
 
 VIEWS = 5
 """Views of a case that are asked where it belongs in the end; on training's own, networks are too sure."""
@@ -61,11 +68,17 @@ def places_to_try(vectors: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(grouping.cluster_centers_).float()
 
 
-def places_that_count(losses: Tensor) -> list[int]:
+def worth_to_stay(to_come: int) -> float:
+    """What a place must be worth, by how many gatherings are to come, this one included."""
+    return LEAST_WORTH if to_come <= LAST_GATHERINGS else FIRST_WORTH
+
+
+def places_that_count(losses: Tensor, worth: float = LEAST_WORTH) -> list[int]:
     """The places that explain labels which no other place explains as well.
 
     Args:
         losses: of every case at every place, [case, place].
+        worth: by how much the mean loss must rise without a place that stays.
 
     Returns:
         Their columns, at least one.
@@ -75,24 +88,27 @@ def places_that_count(losses: Tensor) -> list[int]:
         lowest, best = losses[:, kept].topk(2, dim=1, largest=False)
         rises = torch.zeros(len(kept)).index_add(0, best[:, 0], lowest[:, 1] - lowest[:, 0])
         least = int(rises.argmin())
-        if float(rises[least]) > LEAST_WORTH * len(losses):
+        if float(rises[least]) > worth * len(losses):
             break
         del kept[least]
     return kept
 
 
-def gathered(own: Tensor, places: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+def gathered(
+    own: Tensor, places: Tensor, losses: Tensor, worth: float = LEAST_WORTH
+) -> tuple[Tensor, Tensor]:
     """Where cases are drawn to from now on, and which of them go there at once.
 
     Args:
         own: the loss of every case where it is, [case].
         places: those that were tried, [place, dimension].
         losses: of every case at every place, [case, place].
+        worth: as in `places_that_count`.
 
     Returns:
         The place of every case, [case, dimension], and the rows of the cases that move.
     """
-    kept = places_that_count(losses)
+    kept = places_that_count(losses, worth)
     lowest, best = losses[:, kept].min(dim=1)
     return places[kept][best], coming(own, lowest)
 

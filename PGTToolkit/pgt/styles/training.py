@@ -21,7 +21,7 @@ from pgt.distributed import Team
 from pgt.errors import Cancelled, PGTError
 from pgt.precision import bfloat16_is_fast, denormals_flushed
 from pgt.styles.augmentation import Augmentation
-from pgt.styles.gathering import VIEWS, coming, gathered, main_place, places_to_try
+from pgt.styles.gathering import VIEWS, coming, gathered, main_place, places_to_try, worth_to_stay
 from pgt.styles.latents import LatentTable
 from pgt.styles.losses import segmentation_loss
 from pgt.styles.sampling import PreparedCase, take_patches
@@ -182,10 +182,15 @@ class _Course:
         return outcome
 
     @property
+    def _gatherings_to_come(self) -> int:
+        """How many there will be, this epoch's included; none in the last epochs, in which cases settle."""
+        every = self.settings.gather_every
+        return max((self.schedule.last - self.done) // every, 0) if every else 0
+
+    @property
     def _gathering_is_due(self) -> bool:
-        every, since = self.settings.gather_every, self.done - self.schedule.falls_from
-        # None in the last epochs: where cases went to, they shall come to rest.
-        return bool(every) and since % every == 0 and since >= 0 and self.done <= self.schedule.last - every
+        since = self.done - self.schedule.falls_from
+        return bool(self._gatherings_to_come) and since >= 0 and since % self.settings.gather_every == 0
 
     @torch.no_grad()
     def _gather(self, cancelled: Callable[[], bool]) -> None:
@@ -193,7 +198,8 @@ class _Course:
         places = places_to_try(self.table.vectors, self.done)
         tried = places[:, None].expand(-1, len(self.cases), -1)
         losses = self._losses_at(torch.cat([self.table.vectors[None], tried]), cancelled)
-        homes, moving = gathered(losses[:, 0], places, losses[:, 1:])
+        worth = worth_to_stay(self._gatherings_to_come)
+        homes, moving = gathered(losses[:, 0], places, losses[:, 1:], worth)
         self.table.homes = homes
         self.table.move(moving, homes[moving])
         origin = main_place(homes)
