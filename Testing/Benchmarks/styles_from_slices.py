@@ -4,17 +4,13 @@ A rater draws three slices of a volume, all outlines moved inwards or outwards b
 slices the style is found (`pgt.styles.style_from_slices`), and the volume is segmented in it. It counts
 whether that is closer to the rater's full label than the main style is: over the whole volume, as the product
 returns it, and over the slices that the rater did not draw.
-
-    python -m Benchmarks.styles_from_slices --json styles_from_slices.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,7 +24,6 @@ from pgt.volume import LabelMap
 from .accuracy import dice
 from .styles_data import StyledCase, cohort
 from .styles_models import style_map, style_model
-from .styles_recovery import add_options
 
 SLICES = 3
 AXIS = 1
@@ -130,19 +125,3 @@ def print_tables(results: Sequence[FromSlices]) -> None:
                 f"  seed {seed}, {shift:12s}: {whole:.1%} of {len(some)} ({left:.1%} on the slices "
                 f"not drawn); Dice {main:.3f} -> {styled:.3f}; {seconds:.1f} s"
             )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see the module."""
-    parser = argparse.ArgumentParser(prog="Benchmarks.styles_from_slices", description=__doc__.split("\n")[0])
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    add_options(parser)
-    options = parser.parse_args(arguments)
-    results = run(options)
-    print_tables(results)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
-
-
-if __name__ == "__main__":
-    main()

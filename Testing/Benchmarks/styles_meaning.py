@@ -5,16 +5,13 @@ in the style of each cluster's centre, a new volume should be smaller in the ero
 dilated one; the main style should be as good as a plain UNet that was trained on the true labels, and better
 than one trained on the perturbed ones. All three networks are of the same size and trained for as many
 epochs. A cluster is called eroded or dilated after the true group of most of its cases; nothing else is told.
-
-    python -m Benchmarks.styles_meaning --json styles_meaning.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +24,7 @@ from pgt.styles.style_model import Latent, StyleModel
 from .result_cache import DEFAULT_FOLDER
 from .styles_data import GROUPS, Cohort, cohort
 from .styles_models import plain_unet, style_map, style_model
-from .styles_recovery import add_options, mean_dice
+from .styles_recovery import mean_dice
 
 ORDER_GOAL = 0.95
 DICE_MARGIN = 0.005
@@ -138,19 +135,3 @@ def print_tables(results: Sequence[Meaning]) -> None:
             f"      corrections closer in {one.corrected:.1%} of {len(one.corrections)} "
             f"(goal {CORRECTION_GOAL:.0%}); Dice {before:.3f} -> {after:.3f}"
         )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see the module."""
-    parser = argparse.ArgumentParser(prog="Benchmarks.styles_meaning", description=__doc__.split("\n")[0])
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    add_options(parser)
-    options = parser.parse_args(arguments)
-    results = run(options)
-    print_tables(results)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
-
-
-if __name__ == "__main__":
-    main()

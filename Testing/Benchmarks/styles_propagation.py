@@ -3,17 +3,13 @@
 A rater draws a few slices, as the data set has them or shifted by a voxel. The slices are propagated, the
 style that was found on them segments the volume, and both are joined (`pgt.styles.propagation_prior`). Dice
 with the rater's full label, over the slices that were not drawn.
-
-    python -m Benchmarks.styles_propagation --style-seeds 0 --json styles_propagation.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,7 +26,6 @@ from pgt.volume import LabelMap
 from .accuracy import dice
 from .styles_data import StyledCase, cohort
 from .styles_models import style_model
-from .styles_recovery import add_options
 
 AXIS = 1
 """Coronal slices: hippocampi are drawn on them."""
@@ -125,19 +120,3 @@ def print_tables(results: Sequence[Joined]) -> None:
 
 
 _NAMES = ("propagated", "styled", "joined")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see the module."""
-    parser = argparse.ArgumentParser(prog="Benchmarks.styles_propagation", description=__doc__.split("\n")[0])
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    add_options(parser)
-    options = parser.parse_args(arguments)
-    results = run(options)
-    print_tables(results)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
-
-
-if __name__ == "__main__":
-    main()

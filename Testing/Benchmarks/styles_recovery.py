@@ -9,16 +9,13 @@ score tells perturbed labels from others: HyperSORT's suspicion against
   (cross-validation, 5 folds),
 - *loss*: the training loss of the case in a plain UNet of the same size, early in training (the first fifth),
   averaged over all of it, and at the moment that is best, which nobody knows who does not know the truth.
-
-    python -m Benchmarks.styles_recovery --json styles_recovery.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -151,19 +148,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--styles-cache", type=Path, default=DEFAULT_FOLDER, help="where trained networks are kept"
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; see the module."""
-    parser = argparse.ArgumentParser(prog="Benchmarks.styles_recovery", description=__doc__.split("\n")[0])
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    add_options(parser)
-    options = parser.parse_args(arguments)
-    results = run(options)
-    print_tables(results)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
-
-
-if __name__ == "__main__":
-    main()
