@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
-
 import numpy as np
-import slicer
-import vtk
 from __feature__ import true_property  # noqa: F401 - Qt properties as attributes, as in Slicer
+from person import Person
 
 from pgt.annotation import SliceLedger, SliceRecord, SliceState
 from pgt.geometry import Geometry
@@ -29,33 +24,12 @@ CASES = (
 )
 
 
-class Radiologist:
-    """Clicks, types and reads."""
-
-    def __init__(self, application, module):
-        self.application = application
-        self.module = module
-        self.ui = module.ui
-        self.panel = module.panel
-
-    def click(self, name):
-        button = getattr(self.ui, name)
-        assert button.enabled, f"{name} cannot be clicked: {self.status}"
-        button.click()
-        self.application.events()
+class Radiologist(Person):
+    """Opens lists and looks at what becomes of the cases."""
 
     def tick(self, name, ticked=True):
         getattr(self.ui, name).checked = ticked
         self.application.events()
-
-    def wait(self, seconds=120.0):
-        """Until the worker is done."""
-        deadline = time.monotonic() + seconds
-        while self.panel.desk.runner.busy and time.monotonic() < deadline:
-            self.application.events()
-            time.sleep(0.01)
-        self.application.events()
-        assert not self.panel.desk.runner.busy, "the worker did not end"
 
     def answer(self, path):
         """What the next file dialog is answered with."""
@@ -68,38 +42,14 @@ class Radiologist:
         self.click("openListButton")
         self.wait()
 
-    def select(self, *nodes):
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-        items = vtk.vtkIdList()
-        for node in nodes:
-            items.InsertNextId(hierarchy.GetItemByDataNode(node))
-        self.ui.segmentationTree.setCurrentItems(items)
-
     def rows(self, table="casesTable"):
-        widget = getattr(self.ui, table)
-        return [
-            [
-                item.text() if (item := widget.item(row, column)) is not None else ""
-                for column in range(widget.columnCount)
-            ]
-            for row in range(widget.rowCount)
-        ]
+        return super().rows(table)
 
     def cases(self):
         return [row[0] for row in self.rows()]
 
     def export_column(self):
         return {row[0]: row[4] for row in self.rows()}
-
-    @property
-    def status(self):
-        return self.ui.statusLabel.text
-
-    def picture(self, name):
-        """Keep a picture of the panel where `make screenshots` asked for it."""
-        folder = os.environ.get("PGT_SCREENSHOTS")
-        if folder:
-            self.application.photograph(Path(folder) / name)
 
 
 def liver(radius):

@@ -1,35 +1,23 @@
-"""A rater in front of the Annotate panel: clicks, draws and reads."""
+"""A rater in front of the Annotate panel."""
 
 from __future__ import annotations
-
-import os
-import time
-from pathlib import Path
 
 import numpy as np
 import slicer
 from __feature__ import true_property  # noqa: F401 - Qt properties as attributes, as in Slicer
+from person import Person
 
 
-class Rater:
+class Rater(Person):
     """Clicks, draws and looks."""
 
     def __init__(self, application, module, truth):
-        self.application = application
-        self.module = module
-        self.ui = module.ui
-        self.panel = module.panel
+        super().__init__(application, module)
         self.truth = truth
 
     @property
     def session(self):
         return self.panel.workplace.session
-
-    def click(self, name: str) -> None:
-        button = getattr(self.ui, name)
-        assert button.enabled, f"{name} cannot be clicked: {self.ui.statusLabel.text}"
-        button.click()
-        self.application.events()
 
     def begin(self, *names: str) -> None:
         """A new segmentation with segments of these names."""
@@ -52,20 +40,9 @@ class Rater:
         self.panel.editor.paint(self.session.grid.oriented_image(mask, (0, 0, index)))
         self.application.events()
 
-    def wait(self, seconds: float = 60.0) -> None:
-        """Until the propagation is over."""
-        deadline = time.monotonic() + seconds
-        while not self.ui.propagateButton.enabled and time.monotonic() < deadline:
-            self.application.events()
-            time.sleep(0.01)
-        assert self.ui.propagateButton.enabled, "the propagation did not end"
-
-    def rows(self, table: str) -> list[list[str]]:
-        widget = getattr(self.ui, table)
-        return [
-            [widget.item(row, column).text() for column in range(widget.columnCount)]
-            for row in range(widget.rowCount)
-        ]
+    @property
+    def busy(self) -> bool:
+        return not self.ui.propagateButton.enabled
 
     def method(self, name: str) -> None:
         """Choose how to fill."""
@@ -79,13 +56,3 @@ class Rater:
         for index in slices:
             self.draw(name, index)
         return slices
-
-    @property
-    def status(self) -> str:
-        return self.ui.statusLabel.text
-
-    def picture(self, name: str) -> None:
-        """Keep a picture of the panel where `make screenshots` asked for it."""
-        folder = os.environ.get("PGT_SCREENSHOTS")
-        if folder:
-            self.application.photograph(Path(folder) / name)

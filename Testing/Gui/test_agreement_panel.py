@@ -21,28 +21,10 @@ from pgt.volume_io import write_label_map
 GRID = Geometry((40, 36, 24), (1.5, 1.5, 3.0))
 
 
-@pytest.fixture(scope="module")
-def worker():
-    from PGTToolkitLib.worker import WorkerClient
-
-    client = WorkerClient()
-    yield client
-    client.close()
-
-
 @pytest.fixture
-def module(application, worker, monkeypatch):
+def module(opened_warm):
     """The module, opened on an empty scene, on a worker that stays warm between tests."""
-    import PGTToolkitLib.panels.agreement_panel as agreement_panel
-
-    slicer.mrmlScene.Clear()
-    monkeypatch.setattr(agreement_panel, "WorkerClient", lambda: worker)
-    widget = application.open_module("PGTAgreement")
-    widget.enter()
-    yield widget
-    widget.exit()
-    monkeypatch.setattr(worker, "close", lambda: None)
-    widget.cleanup()
+    return opened_warm("PGTAgreement", "agreement_panel")
 
 
 @pytest.fixture
@@ -243,10 +225,10 @@ def test_cancelling(reader):
     assert not reader.ui.cancelButton.enabled
 
 
-def test_a_dying_worker_is_a_line_and_the_next_try_works(reader, four, worker):
+def test_a_dying_worker_is_a_line_and_the_next_try_works(reader, four, warm_workers):
     named(reader)
     reader.click("compareButton")
-    os.kill(worker.process_id, 9)
+    os.kill(warm_workers[0].process_id, 9)
     reader.wait()
     assert "Your annotation is untouched" in reader.status
     reader.click("compareButton")

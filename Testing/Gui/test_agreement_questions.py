@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from __feature__ import true_property  # noqa: F401 - Qt properties as attributes, as in Slicer
-from test_agreement_panel import compared, four, module, reader, worker  # noqa: F401 - fixtures
+from test_agreement_panel import compared, four, module, reader  # noqa: F401 - fixtures
 
 from pgt.agreement.metric_choice import QUESTIONS
 

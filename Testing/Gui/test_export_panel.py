@@ -18,28 +18,10 @@ from pgt.volume import LabelMap, Segment, Volume
 from pgt.volume_io import read_label_map, write_label_map, write_volume
 
 
-@pytest.fixture(scope="module")
-def worker():
-    from PGTToolkitLib.worker import WorkerClient
-
-    client = WorkerClient()
-    yield client
-    client.close()
-
-
 @pytest.fixture
-def module(application, worker, monkeypatch):
+def module(opened_warm):
     """The module, opened on an empty scene, on a worker that stays warm between tests."""
-    import PGTToolkitLib.panels.export_panel as export_panel
-
-    slicer.mrmlScene.Clear()
-    monkeypatch.setattr(export_panel, "WorkerClient", lambda: worker)
-    widget = application.open_module("PGTExport")
-    widget.enter()
-    yield widget
-    widget.exit()
-    monkeypatch.setattr(worker, "close", lambda: None)
-    widget.cleanup()
+    return opened_warm("PGTExport", "export_panel")
 
 
 @pytest.fixture

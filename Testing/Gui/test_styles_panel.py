@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import slicer
 from __feature__ import true_property  # noqa: F401 - Qt properties as attributes, as in Slicer
+from person import Person
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from made_style_model import train_made_model
 from pgt.case_table import read_case_table, write_case_table
 from pgt.styles.model_card import read_card
 from pgt.volume_io import read_label_map, read_volume
-
-
-@pytest.fixture(scope="module")
-def workers():
-    from PGTToolkitLib.worker import WorkerClient
-
-    clients = [WorkerClient(), WorkerClient()]
-    yield clients
-    for client in clients:
-        client.close()
 
 
 @pytest.fixture(scope="session")
@@ -43,60 +32,18 @@ def model(trained, tmp_path):
 
 
 @pytest.fixture
-def module(application, workers, monkeypatch):
+def module(opened_warm):
     """The module, opened on an empty scene, on workers that stay warm between tests."""
-    import PGTToolkitLib.panels.styles_panel as styles_panel
-
-    slicer.mrmlScene.Clear()
-    waiting = list(workers)
-    monkeypatch.setattr(styles_panel, "WorkerClient", lambda: waiting.pop(0))
-    widget = application.open_module("PGTStyles")
-    widget.enter()
-    yield widget
-    widget.exit()
-    for worker in workers:
-        monkeypatch.setattr(worker, "close", lambda: None)
-    widget.cleanup()
+    return opened_warm("PGTStyles", "styles_panel")
 
 
-class Radiologist:
-    """Clicks, types and reads."""
-
-    def __init__(self, application, module):
-        self.application = application
-        self.module = module
-        self.ui = module.ui
-        self.panel = module.panel
-
-    def click(self, name):
-        button = getattr(self.ui, name)
-        assert button.enabled, f"{name} cannot be clicked: {self.status}"
-        button.click()
-        self.application.events()
-
-    def wait(self, seconds=240.0):
-        """Until the worker is done."""
-        deadline = time.monotonic() + seconds
-        while self.panel.desk.runner.busy and time.monotonic() < deadline:
-            self.application.events()
-            time.sleep(0.01)
-        self.application.events()
-        assert not self.panel.desk.runner.busy, "the worker did not end"
+class Radiologist(Person):
+    """Clicks on the map and reads."""
 
     def open(self, folder):
         self.panel.model.open(folder)
         self.application.events()
         self.wait()
-
-    def rows(self, table):
-        widget = getattr(self.ui, table)
-        return [
-            [
-                item.text() if (item := widget.item(row, column)) is not None else ""
-                for column in range(widget.columnCount)
-            ]
-            for row in range(widget.rowCount)
-        ]
 
     def choose(self, row):
         self.ui.stylesTable.cellClicked.emit(row, 0)
@@ -125,16 +72,6 @@ class Radiologist:
         )  # fmt: skip
         assert self.panel.map.picture.eventFilter(self.ui.mapLabel, event)
         self.application.events()
-
-    @property
-    def status(self):
-        return self.ui.statusLabel.text
-
-    def picture(self, name):
-        """Keep a picture of the panel where `make screenshots` asked for it."""
-        folder = os.environ.get("PGT_SCREENSHOTS")
-        if folder:
-            self.application.photograph(Path(folder) / name)
 
 
 @pytest.fixture
