@@ -10,8 +10,8 @@ import torch
 
 from pgt.errors import Cancelled
 from pgt.styles.gathering import (
+    FIRST_SHARE,
     FIRST_WORTH,
-    LAST_GATHERINGS,
     LEAST_GAIN,
     LEAST_WORTH,
     PLACES,
@@ -72,11 +72,9 @@ def test_styles_that_hardly_differ_have_time_to_part() -> None:
     alike = torch.full((100, 2), 0.1)
     alike[:50, 0] += (FIRST_WORTH + LEAST_WORTH) / 2 * 2
     alike[50:, 1] += (FIRST_WORTH + LEAST_WORTH) / 2 * 2
-    kept = [
-        places_that_count(alike, worth_to_stay(to_come))
-        for to_come in (9, LAST_GATHERINGS + 1, LAST_GATHERINGS, 1)
-    ]
-    assert [len(places) for places in kept] == [2, 2, 1, 1]
+    course = [(0.0, False), (FIRST_SHARE * 0.9, False), (FIRST_SHARE, False), (0.0, True), (0.9, True)]
+    kept = [places_that_count(alike, worth_to_stay(*moment)) for moment in course]
+    assert [len(places) for places in kept] == [2, 2, 1, 1, 1]
 
 
 def test_a_case_keeps_a_vector_that_explains_its_label_better() -> None:

@@ -40,10 +40,10 @@ each rater's cases in two: where the real label has the border between its struc
 """
 
 FIRST_WORTH = 0.002
-"""What a place must be worth before the last gatherings."""
+"""What a place must be worth at first."""
 
-LAST_GATHERINGS = 3
-"""The first of them joins what is no style of its own; in the others, cases settle on what is left."""
+FIRST_SHARE = 0.2
+"""How much of the epochs with falling rates that lasts; in the others, cases settle on what is left."""
 
 VIEWS = 5
 """Views of a case that are asked where it belongs in the end; on training's own, networks are too sure."""
@@ -68,9 +68,14 @@ def places_to_try(vectors: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(grouping.cluster_centers_).float()
 
 
-def worth_to_stay(to_come: int) -> float:
-    """What a place must be worth, by how many gatherings are to come, this one included."""
-    return LEAST_WORTH if to_come <= LAST_GATHERINGS else FIRST_WORTH
+def worth_to_stay(share_over: float, is_last: bool) -> float:
+    """What a place must be worth in a gathering.
+
+    Args:
+        share_over: of the epochs with falling rates.
+        is_last: no other gathering follows.
+    """
+    return FIRST_WORTH if share_over < FIRST_SHARE and not is_last else LEAST_WORTH
 
 
 def places_that_count(losses: Tensor, worth: float = LEAST_WORTH) -> list[int]:

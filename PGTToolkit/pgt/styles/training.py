@@ -182,15 +182,10 @@ class _Course:
         return outcome
 
     @property
-    def _gatherings_to_come(self) -> int:
-        """How many there will be, this epoch's included; none in the last epochs, in which cases settle."""
-        every = self.settings.gather_every
-        return max((self.schedule.last - self.done) // every, 0) if every else 0
-
-    @property
     def _gathering_is_due(self) -> bool:
-        since = self.done - self.schedule.falls_from
-        return bool(self._gatherings_to_come) and since >= 0 and since % self.settings.gather_every == 0
+        every, since = self.settings.gather_every, self.done - self.schedule.falls_from
+        # None in the last epochs: where cases went to, they shall come to rest.
+        return bool(every) and since % every == 0 and since >= 0 and self.done <= self.schedule.last - every
 
     @torch.no_grad()
     def _gather(self, cancelled: Callable[[], bool]) -> None:
@@ -198,7 +193,8 @@ class _Course:
         places = places_to_try(self.table.vectors, self.done)
         tried = places[:, None].expand(-1, len(self.cases), -1)
         losses = self._losses_at(torch.cat([self.table.vectors[None], tried]), cancelled)
-        worth = worth_to_stay(self._gatherings_to_come)
+        falling, left = self.schedule.last - self.schedule.falls_from, self.schedule.last - self.done
+        worth = worth_to_stay(1 - left / max(falling, 1), left < 2 * self.settings.gather_every)
         homes, moving = gathered(losses[:, 0], places, losses[:, 1:], worth)
         self.table.homes = homes
         self.table.move(moving, homes[moving])
