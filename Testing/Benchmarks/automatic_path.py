@@ -4,7 +4,8 @@ Three questions of the FLARE22 paper: do the networks learn from unlabelled case
 against the same training without them), does propagation keep up with the reference stage alone, and are
 accepted pseudo-labels better than rejected ones. Both trainings have the same networks, steps and rates, and
 the same labelled slices in the same order, turned alike; only the unlabelled ones are missing in one of them.
-A third one has twice the steps without them, which costs as much as cross pseudo supervision.
+A third one has twice the steps without them, which costs as much as cross pseudo supervision; a fourth has
+the labels of all cases, which is the most that unlabelled ones could bring.
 
 Everything is kept in a folder, so that a second run does only what is missing; models are trained a few
 at a time in processes of one thread each.
@@ -17,7 +18,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -47,8 +48,12 @@ STRUCTURES = {1: "anterior", 2: "posterior"}
 SUPERVISED, CROSS = "supervised only", "cross pseudo supervision"
 LONGER = "supervised only, twice the steps"
 """As many slices through the networks as cross pseudo supervision, labelled ones all of them."""
+EVERY_LABEL = "supervised, all cases labelled"
+"""The other cases' labels, too: what cross pseudo supervision does without."""
 STAGES = ("reference", "propagation", "propagation from 3 masks")
 ALONE = ("TransUNet alone", "DeepLabV3+ alone")
+SEEN = "reference, unlabelled cases"
+"""As the reference stage, but on as many of the unlabelled cases, which cross pseudo supervision has seen."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,11 @@ class Score:
     """One kept-out case.
 
     Args:
-        training: supervised only, also with twice the steps, or cross pseudo supervision.
+        training: supervised only, also with twice the steps or the labels of all cases, or cross pseudo
+            supervision.
         seed: of the model.
         stage: how the volume was segmented.
-        case: number of the case among those kept out.
+        case: number of the case among those kept out, or among the unlabelled ones.
         anterior: Dice.
         posterior: Dice.
         seconds: that segmenting took.
@@ -111,7 +117,7 @@ class _Training:
 
 @dataclass(frozen=True)
 class _Look:
-    """One kept-out case to segment with one model, at one stage."""
+    """One case to segment with one model, at one stage."""
 
     training: str
     seed: int
@@ -169,42 +175,70 @@ def run(options: argparse.Namespace) -> Outcome:
     )
     folder: Path = options.path_folder
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = range(options.path_models)
-    rounds = folder / "rounds"
-    every = tuple(
-        ReferenceCase(row.case, row.image, row.label if row in labelled else None)
-        for row in (*labelled, *unlabelled)
-    )
-    # The models of the first round are those that supervised training is compared with.
-    models = {(SUPERVISED, seed): folder / f"supervised-{seed}" for seed in seeds}
-    models |= {(LONGER, seed): folder / f"longer-{seed}" for seed in seeds}
-    models |= {(CROSS, seed): rounds / "round-1" / "models" / str(seed + 1) for seed in seeds}
-    order = _rounds(options, settings, (*labelled, *unlabelled), labelled)
+    rows = (*labelled, *unlabelled)
+    order = _rounds(options, settings, rows, labelled)
     _begin_rounds(order)
-    steps = {SUPERVISED: 1, LONGER: 2, CROSS: 1}
+    models = _models(folder, range(options.path_models))
     trainings = [
-        _Training(
-            every if kind == CROSS else every[:LABELLED],
-            replace(settings, seed=seed, iterations=settings.iterations * steps[kind]),
-            place,
-        )
+        _Training(_cases_of(kind, labelled, unlabelled), _settings_of(kind, seed, settings), place)
         for (kind, seed), place in models.items()
     ]
     # What the comparison needs first, of these the longest.
     trainings.sort(key=lambda one: (one.settings.iterations, -len(one.cases)))
     _train(trainings, options.path_jobs)
     (folder / "scores").mkdir(exist_ok=True)
-    looks = [
-        _Look(kind, seed, stage, number, row, place, folder / "scores")
-        for stage in (STAGES[0], *ALONE, *STAGES[1:])
-        for (kind, seed), place in models.items()
-        for number, row in enumerate(kept_out)
-        if kind == CROSS or stage not in STAGES[1:]
-    ]
-    scores = _measured(looks, options.path_jobs)
-    pseudo = _run_rounds(order, (*labelled, *unlabelled))
+    scores = _measured(_looks(models, unlabelled, kept_out, folder / "scores"), options.path_jobs)
+    pseudo = _run_rounds(order, rows)
     seconds = {f"{kind}, seed {seed}": _seconds(place) for (kind, seed), place in models.items()}
     return Outcome(asdict(settings), scores, pseudo, seconds)
+
+
+def _models(folder: Path, seeds: range) -> dict[tuple[str, int], Path]:
+    """Where the model of each training and seed lies."""
+    names = {SUPERVISED: "supervised", LONGER: "longer", EVERY_LABEL: "every-label"}
+    models = {(kind, seed): folder / f"{name}-{seed}" for kind, name in names.items() for seed in seeds}
+    # Those that the first round of pseudo-labels trains.
+    first = folder / "rounds" / "round-1" / "models"
+    return models | {(CROSS, seed): first / str(seed + 1) for seed in seeds}
+
+
+def _cases_of(
+    kind: str, labelled: Sequence[CaseRow], unlabelled: Sequence[CaseRow]
+) -> tuple[ReferenceCase, ...]:
+    cases = [ReferenceCase(row.case, row.image, row.label) for row in labelled]
+    if kind in (CROSS, EVERY_LABEL):
+        cases += [
+            ReferenceCase(row.case, row.image, row.label if kind == EVERY_LABEL else None)
+            for row in unlabelled
+        ]
+    return tuple(cases)
+
+
+def _settings_of(kind: str, seed: int, settings: ReferenceSettings) -> ReferenceSettings:
+    times = 2 if kind == LONGER else 1
+    return replace(settings, seed=seed, iterations=times * settings.iterations)
+
+
+def _looks(
+    models: Mapping[tuple[str, int], Path],
+    unlabelled: Sequence[CaseRow],
+    kept_out: Sequence[CaseRow],
+    folder: Path,
+) -> list[_Look]:
+    """Every case to segment, what is quick and needed most first."""
+
+    def looks(kinds: Sequence[str], stage: str, rows: Sequence[CaseRow]) -> list[_Look]:
+        return [
+            _Look(kind, seed, stage, number, row, place, folder)
+            for (kind, seed), place in models.items()
+            if kind in kinds
+            for number, row in enumerate(rows)
+        ]
+
+    everything = (SUPERVISED, LONGER, EVERY_LABEL, CROSS)
+    found = [look for stage in (STAGES[0], *ALONE) for look in looks(everything, stage, kept_out)]
+    found += looks((SUPERVISED, CROSS), SEEN, unlabelled[:KEPT_OUT])
+    return found + [look for stage in STAGES[1:] for look in looks((CROSS,), stage, kept_out)]
 
 
 def dice(found: NDArray[np.integer], truth: NDArray[np.integer]) -> tuple[float, float]:
@@ -280,6 +314,7 @@ def _segmented(model: ReferenceModel, volume: Volume, stage: str) -> NDArray[np.
         return cut.turn.undo(values[both[ALONE.index(stage)].argmax(dim=1).numpy()])
     settings = {
         "reference": PredictionSettings("reference"),
+        SEEN: PredictionSettings("reference"),
         "propagation": PredictionSettings("propagation"),
         "propagation from 3 masks": PredictionSettings("propagation", SelectionSettings(None, 3)),
     }[stage]

@@ -11,8 +11,10 @@ import numpy as np
 from .automatic_path import (
     ALONE,
     CROSS,
+    EVERY_LABEL,
     KEPT_OUT,
     LONGER,
+    SEEN,
     STAGES,
     STRUCTURES,
     SUPERVISED,
@@ -42,6 +44,8 @@ def print_tables(outcome: Outcome) -> None:
     comparisons = (
         ((CROSS, STAGES[0]), (SUPERVISED, STAGES[0])),
         ((CROSS, STAGES[0]), (LONGER, STAGES[0])),
+        ((EVERY_LABEL, STAGES[0]), (SUPERVISED, STAGES[0])),
+        ((CROSS, SEEN), (SUPERVISED, SEEN)),
         *(((CROSS, name), (SUPERVISED, name)) for name in ALONE),
         ((CROSS, STAGES[1]), (CROSS, STAGES[0])),
         ((CROSS, STAGES[2]), (CROSS, STAGES[0])),
