@@ -48,10 +48,10 @@ _MOST_EPOCHS = 400
 
 SIZES: dict[str, ModelSize] = {
     "small": ModelSize(channels=8, levels=2, layers=2, rank=8, across=16, voxels=40**3),
-    "factored": ModelSize(channels=16, levels=3, layers=3, rank=8, across=64, voxels=128**3),
+    "factored": ModelSize(channels=16, levels=3, layers=3, rank=4, across=64, voxels=128**3),
     "published": ModelSize(channels=16, levels=3, layers=3, rank=None, across=64, voxels=128**3),
 }
-"""Small trains on a CPU; published is the paper's; factored is the paper's with heads of rank 8."""
+"""Small trains on a CPU; published is the paper's; factored is the paper's with heads of rank 4."""
 
 
 def plan_model(
