@@ -136,9 +136,9 @@ class _Look:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument("--path-iterations", type=int, default=600, help="steps of each training")
+    parser.add_argument("--path-iterations", type=int, default=4000, help="steps of each training")
     parser.add_argument(
-        "--path-weight", type=float, default=1.0, help="of what the networks teach each other"
+        "--path-weight", type=float, default=0.5, help="of what the networks teach each other"
     )
     parser.add_argument("--path-models", type=int, default=2, help="models of each kind, 2 or more")
     parser.add_argument("--path-rounds", type=int, default=1, help="rounds of pseudo-labels")

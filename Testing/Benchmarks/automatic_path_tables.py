@@ -31,14 +31,14 @@ def print_tables(outcome: Outcome) -> None:
     steps = outcome.settings["iterations"]
     print(f"\nAutomatic path on hippocampi: {KEPT_OUT} cases kept out, {steps} steps, Dice in %")
     print(
-        f"{'training':<35}{'stage':<27}{'seed':<6}{'anterior':>9}{'posterior':>10}{'mean':>7}  95 % interval"
+        f"{'training':<35}{'stage':<29}{'seed':<6}{'anterior':>9}{'posterior':>10}{'mean':>7}  95 % interval"
     )
     for key in dict.fromkeys((one.training, one.stage, one.seed) for one in outcome.scores):
         some = [one for one in outcome.scores if (one.training, one.stage, one.seed) == key]
         means = [100 * np.mean([getattr(one, name) for one in some]) for name in STRUCTURES.values()]
         whole = mean_estimate([100 * one.dice for one in some])
         print(
-            f"{key[0]:<35}{key[1]:<27}{key[2]:<6}{means[0]:>9.1f}{means[1]:>10.1f}{whole.value:>7.1f}"
+            f"{key[0]:<35}{key[1]:<29}{key[2]:<6}{means[0]:>9.1f}{means[1]:>10.1f}{whole.value:>7.1f}"
             f"  {whole.lower:.1f} to {whole.upper:.1f}"
         )
     comparisons = (
