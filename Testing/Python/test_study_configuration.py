@@ -44,7 +44,11 @@ def test_entries_with_a_default_may_be_left_out(tmp_path: Path) -> None:
 WRONG = [
     (("grids", 0, "densities", 1), 0, "grids[0]: A density lies above 0 and is at most 1, not 0."),
     (("grids", 0, "densities", 1), "0.2", 'grids[0].densities[1] must be a number, not "0.2".'),
-    (("grids", 1, "strategies"), ["clever"], 'grids[1].strategies[0] must be "fixed", "staggered", "random" or'),
+    (
+        ("grids", 1, "strategies"),
+        ["clever"],
+        'grids[1].strategies[0] must be "fixed", "staggered", "random" or',
+    ),
     (("grids", 0, "volumes"), [], "grids[0]: volumes is empty"),
     (("grids", 0, "volumes"), [0], "grids[0]: At least 1 volume"),
     (("grids", 0, "propagated"), [1], "grids[0].propagated[0] must be true or false, not 1."),
