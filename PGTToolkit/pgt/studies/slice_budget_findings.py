@@ -21,11 +21,11 @@ from pgt.studies.slice_budget_configuration import Option, SliceBudgetCell, Stra
 
 WAYS: dict[StrategyName, str] = {
     "fixed": "evenly spaced slices",
-    "staggered": "evenly spaced slices from another start in every case",
+    "staggered": "staggered slices",
     "random": "random slices",
     "representative": "representative slices",
 }
-"""How slices are chosen, in words."""
+"""How slices are chosen, in words; staggered ones are evenly spaced from another start in every case."""
 
 FEWEST_SEEDS = 2
 """With one seed nobody knows whether a difference is more than the chance of one training."""

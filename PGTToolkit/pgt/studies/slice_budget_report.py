@@ -96,6 +96,7 @@ def slice_budget_page(
                     "first. “Best” and “near best” say how likely it is that with other seeds and "
                     "other test cases it would be the best way of its block, or at most "
                     f"{_points(results.configuration.margin)} below the best.",
+                    *((_STAGGERED,) if any(o.strategy == "staggered" for o in table.options) else ()),
                 ),
                 tables=(_advice_table(advised),) if advised else (),
             ),
@@ -169,6 +170,7 @@ _FINDING_CAPTION = (
     "These data agree with the first finding where the interval lies above 0, and disagree where it lies "
     "below; they agree with the others where it ends below the margin, and disagree where it lies above 0."
 )
+_STAGGERED = "Staggered slices are evenly spaced, from another start in every case."
 
 
 def _warnings(results: SliceBudgetResults, table: ScoreTable) -> tuple[str, ...]:
