@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.metrics import adjusted_rand_score, roc_auc_score
+from sklearn.metrics import adjusted_rand_score
 
 from pgt.styles.inference import Segmenter
 from pgt.styles.style_model import StyleModel
@@ -24,7 +24,7 @@ from .result_cache import DEFAULT_FOLDER
 from .styles_data import GROUPS, Cohort, cohort
 from .styles_meaning import style_of_groups
 from .styles_models import OTHER_RANKS, RANK, Rank, style_map, style_model
-from .styles_recovery import mean_dice
+from .styles_recovery import area_for_perturbed, cluster_names, mean_dice
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,14 @@ def heads_quality(rank: Rank, seed: int, cache: Path = DEFAULT_FOLDER) -> HeadsQ
     data = cohort("perturbed", seed)
     model = style_model(data, cache, rank)
     found = style_map(data, model)
-    names = [found.cluster_of[case.name] or "alone" for case in data.training]
     scores = {suspect.case: suspect.score for suspect in found.suspects}
-    perturbed = [group != GROUPS[data.task][0] for group in data.groups]
     return HeadsQuality(
         f"rank {rank}" if rank else "published",
         seed,
         sum(parameter.numel() for parameter in model.hypernetwork.parameters()),
         float(model.training["seconds"]),
-        float(adjusted_rand_score(data.groups, names)),
-        float(roc_auc_score(perturbed, [scores[case.name] for case in data.training])),
+        float(adjusted_rand_score(data.groups, cluster_names(data, found))),
+        area_for_perturbed(data, [scores[case.name] for case in data.training]),
         _dice(data, model),
     )
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from pgt.styles.inference import segment
@@ -67,12 +68,22 @@ def mean_dice(one: LabelMap, other: LabelMap) -> float:
     return float(np.mean([dice(one.mask(value), other.mask(value)) for value in one.values]))
 
 
+def cluster_names(data: Cohort, found: LatentMap) -> list[str]:
+    """The cluster of every training case; those that lie alone are one more."""
+    return [found.cluster_of[case.name] or "alone" for case in data.training]
+
+
+def area_for_perturbed(data: Cohort, scores: ArrayLike) -> float:
+    """Area under the curve with which a score of every training case tells perturbed labels from others."""
+    return float(roc_auc_score([group != GROUPS[data.task][0] for group in data.groups], scores))
+
+
 def recovery(task: Task, seed: int, cache: Path = DEFAULT_FOLDER) -> Recovery:
     """Train, or take from the cache, and compare with the truth."""
     data = cohort(task, seed)
     model = style_model(data, cache)
     found = style_map(data, model)
-    names = [found.cluster_of[case.name] or "alone" for case in data.training]
+    names = cluster_names(data, found)
     table = {group: dict.fromkeys(sorted(set(names)), 0) for group in GROUPS[task]}
     for group, name in zip(data.groups, names, strict=True):
         table[group][name] += 1
@@ -102,9 +113,8 @@ def _areas(data: Cohort, model: StyleModel, found: LatentMap, cache: Path) -> di
         "loss, early": losses[:early].mean(axis=0),
         "loss, mean": losses.mean(axis=0),
     }
-    perturbed = [group != GROUPS[data.task][0] for group in data.groups]
-    areas = {name: float(roc_auc_score(perturbed, score)) for name, score in scores.items()}
-    areas["loss, best moment"] = max(float(roc_auc_score(perturbed, at)) for at in losses)
+    areas = {name: area_for_perturbed(data, score) for name, score in scores.items()}
+    areas["loss, best moment"] = max(area_for_perturbed(data, at) for at in losses)
     return areas
 
 

@@ -68,10 +68,7 @@ def slice_indices(text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    try:
-        indices = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise InputError(f"--slices takes whole numbers such as 12,40,77, not {text!r}.") from error
+    indices = _whole_numbers(text, "--slices", "12,40,77")
     if indices[0] < 0:
         raise InputError(f"--slices counts from 0; there is no slice {indices[0]}.")
     return indices
@@ -103,10 +100,15 @@ def label_values(text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    try:
-        values = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise InputError(f"--labels takes whole numbers such as 1,2, not {text!r}.") from error
+    values = _whole_numbers(text, "--labels", "1,2")
     if values[0] < 1:
         raise InputError(f"--labels takes label values from 1, not {values[0]}.")
     return values
+
+
+def _whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
+    """Ascending, each once."""
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise InputError(f"{option} takes whole numbers such as {example}, not {text!r}.") from error
